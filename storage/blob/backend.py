@@ -1,0 +1,91 @@
+"""The law of every place where bytes can rest. Local disk, memory, S3 and HTTP are backends; behaviour is added by wrapping one.
+
+A backend knows keys and bytes, nothing of digests, manifests or runs. Keys are the relative POSIX paths of `storage.layout`.
+
+1. `publish` makes durable first and visible second: a key that can be read is complete, and survives a power loss once `publish` returned.
+2. Keys are immutable. Publishing to a key that exists keeps what is there, drops what was staged and succeeds, durable either way.
+3. Only a definite "it is not there" is `BlobMissing`; anything else that fails is an error, never absence.
+4. `remove` of an absent key succeeds. `keys` is complete or raises.
+5. What is staged and not published is invisible, private to its session, and gone after `sweep`.
+6. Nothing here reads, moves or changes a user's file.
+
+`tests/contracts/backend.py` holds every backend to this.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Self
+
+
+class Staged(ABC):
+    """Bytes on their way in: written by one session, published or dropped."""
+
+    @abstractmethod
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append `data`, all of it.
+
+        Raises:
+            StoreFull: no space or quota left; what was staged is dropped.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """No more bytes; release the handle but keep what was written."""
+
+    @abstractmethod
+    def drop(self) -> None:
+        """Forget what was written. May be called again, and after `publish`."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.drop()
+
+
+class Backend(ABC):
+    """See the laws at the top of this file."""
+
+    @abstractmethod
+    def stage(self, session: str) -> Staged:
+        """A new place to write bytes to, belonging to `session`."""
+
+    @abstractmethod
+    def publish(self, staged: Sequence[tuple[Staged, str]]) -> None:
+        """Make each staged piece durable and then visible under its key, in one call for many so that flushing is shared."""
+
+    @abstractmethod
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes under `key` from `start`, `length` of them or all that follow, in pieces.
+
+        Raises:
+            BlobMissing: there is no such key; raised by the call itself, not by the first piece.
+        """
+
+    @abstractmethod
+    def size(self, key: str) -> int:
+        """How many bytes are under `key`.
+
+        Raises:
+            BlobMissing: there is no such key.
+        """
+
+    @abstractmethod
+    def remove(self, key: str) -> None:
+        """The key is gone when this returns, whether or not it was there."""
+
+    @abstractmethod
+    def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        """Every key that begins with `prefix`, with its size, in no particular order."""
+
+    @abstractmethod
+    def sweep(self, session: str) -> None:
+        """Drop whatever `session` staged and did not publish."""
+
+    @abstractmethod
+    def sessions(self) -> list[str]:
+        """Sessions that have something staged."""

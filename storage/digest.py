@@ -1,0 +1,126 @@
+"""What some bytes are called: a digest (identity), a checksum (integrity) and a size, taken in one pass.
+
+A **digest** is an identity: algorithm and value, always together, printed `blake3:<64 lower-case hex>`. Two blobs are the same blob when
+digest *and* size agree. A **checksum** is XXH3-128: it notices change and rot, quickly, and can be made to collide on demand, so it never
+answers "is this already stored?" and never names anything.
+
+Sources: BLAKE3 (O'Connor et al., 2020), FIPS 180-4 for SHA-256, xxHash's XXH3-128 in its canonical big-endian form.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import blake3
+import xxhash
+
+from storage.errors import InvalidDigest
+
+Buffer = bytes | bytearray | memoryview
+
+DEFAULT_ALGORITHM = "blake3"
+CHUNK = 1 << 20
+"""Bytes handed to the hash functions at a time: both release the GIL on updates of this size."""
+
+
+class _Hash(Protocol):
+    def update(self, data: Buffer, /) -> object: ...
+    def hexdigest(self) -> str: ...
+
+
+ALGORITHMS: dict[str, Callable[[], _Hash]] = {"blake3": blake3.blake3, "sha256": hashlib.sha256}
+"""Identity algorithms a store may be created with. Both give 256 bits."""
+
+_GRAMMAR = re.compile(r"([a-z0-9]+):([0-9a-f]{64})", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Digest:
+    """The identity of some bytes. `Digest.parse(str(d)) == d` for every digest, and nothing else parses."""
+
+    algorithm: str
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """The digest that `text` spells.
+
+        Raises:
+            InvalidDigest: wrong length, upper case, another encoding, white space or an unknown algorithm.
+        """
+        match = _GRAMMAR.fullmatch(text) if isinstance(text, str) else None
+        if match is None:
+            raise InvalidDigest(f"{text!r} is not a digest: write algorithm:hex with 64 lower-case digits, as in blake3:9f86…")
+        if match[1] not in ALGORITHMS:
+            raise InvalidDigest(f"{text!r} names the unknown algorithm {match[1]!r}: known are {', '.join(ALGORITHMS)}")
+        return cls(match[1], match[2])
+
+    @classmethod
+    def of(cls, data: Buffer, algorithm: str = DEFAULT_ALGORITHM) -> Self:
+        """The digest of `data`."""
+        hasher = ALGORITHMS[algorithm]()
+        hasher.update(data)
+        return cls(algorithm, hasher.hexdigest())
+
+    def __str__(self) -> str:
+        return f"{self.algorithm}:{self.value}"
+
+    @property
+    def short(self) -> str:
+        """The first twelve digits, for people."""
+        return self.value[:12]
+
+    def __bytes__(self) -> bytes:
+        return bytes.fromhex(self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What is known of some bytes once they were read to the end: digest and size are who they are, checksum guards them."""
+
+    digest: Digest
+    size: int
+    checksum: str
+
+    @classmethod
+    def of(cls, data: Buffer, algorithm: str = DEFAULT_ALGORITHM) -> Self:
+        """Digest, size and checksum of `data`."""
+        hasher = Hasher(algorithm)
+        hasher.update(data)
+        return cls(*hasher.result())
+
+
+class Hasher:
+    """Digest, size and checksum of a stream, in one pass.
+
+    >>> hasher = Hasher()
+    >>> hasher.update(b"hello")
+    >>> hasher.blob().size
+    5
+    """
+
+    __slots__ = ("_digest", "_checksum", "algorithm", "size")
+
+    def __init__(self, algorithm: str = DEFAULT_ALGORITHM) -> None:
+        self.algorithm = algorithm
+        self.size = 0
+        self._digest = ALGORITHMS[algorithm]()
+        self._checksum = xxhash.xxh3_128()
+
+    def update(self, data: Buffer) -> None:
+        self._digest.update(data)
+        self._checksum.update(data)  # type: ignore[arg-type]  # the stub says bytes, the function takes any buffer
+        self.size += memoryview(data).nbytes
+
+    def result(self) -> tuple[Digest, int, str]:
+        return Digest(self.algorithm, self._digest.hexdigest()), self.size, self._checksum.hexdigest()
+
+    def blob(self) -> Blob:
+        return Blob(*self.result())
+
+
+def checksum_of(data: Buffer) -> str:
+    """XXH3-128 of `data`, 32 lower-case hex digits."""
+    return xxhash.xxh3_128_hexdigest(data)  # type: ignore[arg-type]  # as above

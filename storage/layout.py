@@ -1,0 +1,99 @@
+"""How a store is laid out, and the file that says so.
+
+    format.json           which format, algorithm and store this is: the first file written, the first file read
+    objects/<domain>/<algorithm>/<2 digits>/<62 digits>[.generation]   a blob, mode 0444; once here it never changes
+    staging/<session>/    what a writer has not published yet, mode 0700; swept when the session is dead
+    trash/                blobs that reclaim took out, until it purges them
+    quarantine/           blobs whose bytes turned out wrong: kept, never served
+    catalog.sqlite        the catalogue, with its -wal and -shm
+    journals/             metrics of runs that are not sealed yet, one append-only file a run
+    lock                  whoever writes the catalogue holds it
+
+Nothing in here names an absolute path: a store works wherever its directory is moved. A reader refuses a format whose *major* version it
+does not know; a newer *minor* version may be read.
+"""
+
+import json
+import re
+from dataclasses import asdict, dataclass
+
+from storage.digest import ALGORITHMS, DEFAULT_ALGORITHM, Digest
+from storage.errors import InvalidDigest, UnknownFormat
+
+FORMAT = "lineage-store"
+MAJOR, MINOR = 1, 0
+
+FORMAT_FILE = "format.json"
+OBJECTS = "objects"
+STAGING = "staging"
+TRASH = "trash"
+QUARANTINE = "quarantine"
+CATALOG = "catalog.sqlite"
+JOURNALS = "journals"
+LOCK = "lock"
+
+_DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+_KEY = re.compile(
+    rf"{OBJECTS}/(?P<domain>{_DOMAIN.pattern})/(?P<algorithm>[a-z0-9]+)/(?P<head>[0-9a-f]{{2}})/(?P<tail>[0-9a-f]{{62}})(\.(?P<generation>[1-9][0-9]*))?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreFormat:
+    """What `format.json` says. `parse` and `print` are inverses."""
+
+    store: str
+    """Random hexadecimal name of this very store, so that nobody mistakes another for it."""
+    algorithm: str = DEFAULT_ALGORITHM
+    major: int = MAJOR
+    minor: int = MINOR
+
+    @property
+    def is_newer(self) -> bool:
+        """Written by a release that knows more than we do: read it, do not write it."""
+        return self.minor > MINOR
+
+    def print(self) -> str:
+        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> "StoreFormat":
+        """The format stated by `text`, the content of `where`.
+
+        Raises:
+            UnknownFormat: not such a file, another program's, an unknown major version or algorithm.
+        """
+        try:
+            stated = json.loads(text)
+            found = cls(str(stated["store"]), str(stated["algorithm"]), int(stated["major"]), int(stated["minor"]))
+            name = stated["format"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise UnknownFormat(f"{where} is not a store's format file ({error}): is this directory really a lineage store?") from error
+        if name != FORMAT:
+            raise UnknownFormat(f"{where} says {name!r}, not {FORMAT!r}: this directory belongs to another program")
+        if found.major != MAJOR:
+            raise UnknownFormat(f"{where} says format {found.major}.{found.minor}; this release reads {MAJOR}.x: install a matching release")
+        if found.algorithm not in ALGORITHMS:
+            raise UnknownFormat(f"{where} names the unknown digest algorithm {found.algorithm!r}: known are {', '.join(ALGORITHMS)}")
+        return found
+
+
+def blob_key(domain: str, digest: Digest, generation: int = 0) -> str:
+    """Where in a backend the blob rests: `objects/<domain>/<algorithm>/<2>/<62>[.generation]`; `parse_blob_key` is the inverse."""
+    if not _DOMAIN.fullmatch(domain):
+        raise InvalidDigest(f"{domain!r} is not a dedup domain: lower-case letters, digits and dashes")
+    suffix = f".{generation}" if generation else ""
+    return f"{OBJECTS}/{domain}/{digest.algorithm}/{digest.value[:2]}/{digest.value[2:]}{suffix}"
+
+
+def parse_blob_key(key: str) -> tuple[str, Digest, int]:
+    """Domain, digest and generation of a blob's key.
+
+    Raises:
+        InvalidDigest: the key is not one that `blob_key` gives.
+    """
+    match = _KEY.fullmatch(key)
+    if match is None:
+        raise InvalidDigest(f"{key!r} is not the key of a blob")
+    return match["domain"], Digest.parse(f"{match['algorithm']}:{match['head']}{match['tail']}"), int(match["generation"] or 0)
