@@ -1,0 +1,126 @@
+"""The two edges, and the walks over them that are one set query.
+
+The rule of `model/edge.py` is `used.version_id < version.id` here, because a version's id is its order. Closures are recursive queries with
+UNION, so depth is never part of a key; what needs levels or boundaries asks for neighbours, a set at a time.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+
+from lineage.catalog.column import chunks, marks
+from lineage.catalog.open import Connection
+from lineage.model.edge import Direction, Edge, Relation
+
+
+def add_used(c: Connection, run_id: int, version_id: int, role: str, order: int, now: int) -> None:
+    """The run used the version; saying it again changes nothing. `order` is the newest version there was at that time."""
+    c.execute("INSERT INTO used VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", (run_id, version_id, role, order, now))
+
+
+def add_logged(c: Connection, run_id: int, version_id: int, now: int, *, is_maker: bool) -> None:
+    """The run logged the version, as its maker or once more; saying it again changes nothing."""
+    c.execute("INSERT INTO logged VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (run_id, version_id, is_maker, now))
+
+
+def producers(c: Connection, version_id: int) -> list[tuple[int, bool]]:
+    """Every run that logged the version, its maker first."""
+    rows = c.execute("SELECT run_id, is_maker FROM logged WHERE version_id = ? ORDER BY is_maker DESC, at, run_id", (version_id,))
+    return [(row[0], bool(row[1])) for row in rows]
+
+
+def users(c: Connection, version_id: int) -> list[int]:
+    """Every run that used the version, in the order of first use."""
+    rows = c.execute("SELECT run_id FROM used WHERE version_id = ? GROUP BY run_id ORDER BY min(at), run_id", (version_id,))
+    return [row[0] for row in rows]
+
+
+def logged(c: Connection, run_id: int) -> list[int]:
+    """Every version the run logged, made or reproduced, in the order it did."""
+    return [row[0] for row in c.execute("SELECT version_id FROM logged WHERE run_id = ? ORDER BY at, version_id", (run_id,))]
+
+
+def used(c: Connection, run_id: int) -> list[int]:
+    """Every version the run used, in the order of first use."""
+    rows = c.execute("SELECT version_id FROM used WHERE run_id = ? GROUP BY version_id ORDER BY min(at), version_id", (run_id,))
+    return [row[0] for row in rows]
+
+
+_USED = "SELECT DISTINCT run_id, version_id FROM used WHERE {column} IN ({marks})"
+_MADE = "SELECT run_id, version_id FROM logged WHERE is_maker = 1 AND {column} IN ({marks})"
+
+
+class Neighbours:
+    """One hop at a time over the catalogue, for `graph.traverse`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._c = connection
+
+    def makers(self, versions: Collection[int]) -> Iterator[Edge]:
+        return self._edges(_MADE, "version_id", versions, Relation.LOGGED)
+
+    def made(self, runs: Collection[int]) -> Iterator[Edge]:
+        return self._edges(_MADE, "run_id", runs, Relation.LOGGED)
+
+    def inputs(self, runs: Collection[int]) -> Iterator[Edge]:
+        return self._edges(_USED, "run_id", runs, Relation.USED)
+
+    def uses(self, versions: Collection[int]) -> Iterator[Edge]:
+        return self._edges(_USED, "version_id", versions, Relation.USED)
+
+    def _edges(self, text: str, column: str, ids: Collection[int], relation: Relation) -> Iterator[Edge]:
+        for chunk in chunks(ids):
+            for row in self._c.execute(text.format(column=column, marks=marks(len(chunk))), chunk):
+                yield Edge(row[0], row[1], relation)
+
+
+_CLOSURES: dict[tuple[str, Direction], str] = {
+    ("artifact", Direction.UP): """
+WITH RECURSIVE reached (id) AS (
+  SELECT ? UNION
+  SELECT used.version_id FROM reached JOIN logged ON logged.version_id = reached.id AND logged.is_maker = 1
+    JOIN used ON used.run_id = logged.run_id AND used.version_id < reached.id)
+SELECT id FROM reached""",
+    ("artifact", Direction.DOWN): """
+WITH RECURSIVE reached (id) AS (
+  SELECT ? UNION
+  SELECT logged.version_id FROM reached JOIN used ON used.version_id = reached.id
+    JOIN logged ON logged.run_id = used.run_id AND logged.is_maker = 1 AND logged.version_id > reached.id)
+SELECT id FROM reached""",
+    ("run", Direction.UP): """
+WITH RECURSIVE reached (id) AS (
+  SELECT version_id FROM used WHERE run_id = ? UNION
+  SELECT used.version_id FROM reached JOIN logged ON logged.version_id = reached.id AND logged.is_maker = 1
+    JOIN used ON used.run_id = logged.run_id AND used.version_id < reached.id)
+SELECT id FROM reached""",
+    ("run", Direction.DOWN): """
+WITH RECURSIVE reached (id) AS (
+  SELECT version_id FROM logged WHERE run_id = ? AND is_maker = 1 UNION
+  SELECT logged.version_id FROM reached JOIN used ON used.version_id = reached.id
+    JOIN logged ON logged.run_id = used.run_id AND logged.is_maker = 1 AND logged.version_id > reached.id)
+SELECT id FROM reached""",
+}
+
+
+def closure(c: Connection, kind: str, start: int, direction: Direction) -> list[int]:
+    """Every version upstream or downstream of a version (itself left out) or of a run, in order."""
+    found = {row[0] for row in c.execute(_CLOSURES[kind, direction], (start,))}
+    if kind == "artifact":
+        found.discard(start)
+    return sorted(found)
+
+
+def everything(c: Connection, project_id: int | None = None) -> Iterable[Edge]:
+    """All edges, or those of the runs of one project."""
+    runs = "" if project_id is None else " AND run_id IN (SELECT id FROM run WHERE project_id = ?)"
+    values = () if project_id is None else (project_id,)
+    for row in c.execute(f"SELECT run_id, version_id, is_maker FROM logged WHERE 1 = 1{runs}", values):
+        yield Edge(row[0], row[1], Relation.LOGGED, bool(row[2]))
+    for row in c.execute(f"SELECT DISTINCT run_id, version_id FROM used WHERE 1 = 1{runs}", values):
+        yield Edge(row[0], row[1], Relation.USED)
+
+
+def members(c: Connection, project_id: int | None = None) -> tuple[list[int], list[int]]:
+    """Runs and versions of a project (or all), with edges or without."""
+    where, values = ("", ()) if project_id is None else (" WHERE project_id = ?", (project_id,))
+    runs = [row[0] for row in c.execute(f"SELECT id FROM run{where} ORDER BY id", values)]
+    text = f"SELECT version.id FROM version JOIN collection ON collection.id = version.collection_id{where} ORDER BY version.id"
+    return runs, [row[0] for row in c.execute(text, values)]

@@ -1,0 +1,241 @@
+"""The one room that opens the catalogue's database, and the only one that knows it is SQLite.
+
+    read()   a snapshot: whatever happens meanwhile, all its statements see the same catalogue
+    tx()     the only way to write: file lock → BEGIN IMMEDIATE → work → COMMIT → unlock; all of it or nothing
+
+Connections belong to one process and one thread. WAL with `synchronous=FULL`: an acknowledged commit survives a power loss. Foreign keys
+are on, mapped memory is off. Nothing SQLite raises leaves this folder: `_translated` turns it into this package's errors.
+
+A catalogue on a network file system is refused (SQLite's locks do not hold there), as is one with a second name (hard link), another
+program's file, and one written by a newer release.
+"""
+
+import ctypes
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlite_utils
+from sqlite_utils.utils import sqlite3 as driver  # type: ignore[attr-defined]  # pysqlite3 where it is installed: its exceptions, not ours
+
+from lineage.catalog import schema
+from lineage.catalog.lock import FileLock
+from lineage.model.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogUnsupported, Conflict, UsageError
+from storage import layout
+from storage.errors import ReadOnlyStore, StoreFull
+
+Connection = sqlite3.Connection
+
+APPLICATION_ID = 0x4C4E4547  # "LNEG"
+NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "glusterfs", "lustre", "sshfs"})
+"""`fuse.` anything counts as one too: nobody can say what locks mean there."""
+
+_PRAGMAS = (
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 30000",
+    "PRAGMA trusted_schema = OFF",
+    "PRAGMA cell_size_check = ON",
+    "PRAGMA mmap_size = 0",
+    "PRAGMA journal_size_limit = 67108864",
+    "PRAGMA cache_size = -32768",
+    "PRAGMA temp_store = MEMORY",
+)
+
+
+def file_system_of(path: Path) -> str:
+    """The type of the file system `path` is on, or an empty text where the machine does not tell."""
+    try:
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    best, kind = "", ""
+    for line in lines:
+        fields, _, tail = line.partition(" - ")
+        mount = fields.split(" ")[4].encode().decode("unicode_escape")
+        inside = str(path) == mount or str(path).startswith(mount.rstrip("/") + "/")
+        if inside and len(mount) >= len(best):
+            best, kind = mount, tail.split(" ")[0]
+    return kind
+
+
+class Catalog:
+    """The open catalogue of the store at `root`. Thread-safe; a forked child gets connections of its own."""
+
+    def __init__(self, root: Path, *, file_system: Callable[[Path], str] = file_system_of) -> None:
+        self.root = Path(os.path.realpath(root))
+        self.path = self.root / layout.CATALOG
+        self.lock = FileLock(self.root / layout.LOCK)
+        self.is_read_only = not os.access(self.root, os.W_OK)
+        self._local = threading.local()
+        self._all: list[tuple[int, Connection]] = []
+        os.register_at_fork(after_in_child=self._forget)
+        self._refuse_unsafe(file_system(self.root))
+        with _translated(self.path):
+            self._prepare()
+
+    def _forget(self) -> None:
+        """In a forked child: the parent's connections must be neither used nor closed here (sqlite.org/howtocorrupt.html, 2.6)."""
+        for _, connection in self._all:
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
+        self._all.clear()
+        self._local = threading.local()
+
+    def _refuse_unsafe(self, kind: str) -> None:
+        if (kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse.")) and not os.environ.get("LINEAGE_ALLOW_NETWORK_DISK"):
+            raise CatalogUnsupported(
+                f"the store is on a network file system ({kind}), where SQLite loses data: put LINEAGE_HOME on a local disk, or run a server"
+            )
+        if self.path.exists() and self.path.stat().st_nlink > 1:
+            raise CatalogUnsupported(f"{layout.CATALOG} has a second hard link: two names for one database corrupt it; remove one")
+
+    def _prepare(self) -> None:
+        """Create or migrate; several processes may come here at once."""
+        if self.is_read_only:
+            self._check(self._connection())
+            return
+        with self.lock.held():
+            connection = self._connection()
+            self._check(connection)
+            connection.execute("PRAGMA journal_mode = WAL")
+            if schema.pending(sqlite_utils.Database(connection, execute_plugins=False)):
+                if schema.version(connection):
+                    self._backup_to(self.path.with_suffix(f".before-{schema.VERSION}.sqlite"))
+                with self.tx() as writing:
+                    writing.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+                    schema.migrate(sqlite_utils.Database(writing, execute_plugins=False))
+
+    def _check(self, connection: Connection) -> None:
+        found = connection.execute("PRAGMA application_id").fetchone()[0]
+        stated = schema.version(connection)
+        if found not in (0, APPLICATION_ID) or (found == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]):
+            raise CatalogUnsupported(f"{layout.CATALOG} belongs to another program (application id {found:#x}): point LINEAGE_HOME elsewhere")
+        if stated > schema.VERSION:
+            raise CatalogUnsupported(f"the catalogue has schema {stated}, this release knows {schema.VERSION}: install a newer release")
+
+    def _connection(self) -> Connection:
+        mine: tuple[int, Connection] | None = getattr(self._local, "connection", None)
+        if mine is not None and mine[0] == os.getpid():
+            return mine[1]
+        connection = self._connect()
+        self._local.connection = (os.getpid(), connection)
+        self._all.append((os.getpid(), connection))
+        return connection
+
+    def _connect(self) -> Connection:
+        if not self.is_read_only:
+            connection = driver.connect(self.path, isolation_level=None, timeout=30.0, check_same_thread=False, cached_statements=512)
+        else:
+            unchanging = "" if self.path.with_name(layout.CATALOG + "-wal").exists() else "&immutable=1"
+            connection = driver.connect(f"file:{quote(str(self.path))}?mode=ro{unchanging}", uri=True, isolation_level=None, check_same_thread=False)
+        connection.row_factory = driver.Row
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+        connection.create_function("regexp", 2, _matches, deterministic=True)
+        return connection
+
+    @contextmanager
+    def tx(self) -> Iterator[Connection]:
+        """A write transaction; inside another one of the same thread, part of it.
+
+        Raises:
+            ReadOnlyStore, StoreFull, CatalogBusy, CatalogDamaged, Conflict: nothing was written.
+        """
+        if self.is_read_only:
+            raise ReadOnlyStore(f"the store at {self.root.name} is read-only: reading works, writing does not")
+        with _translated(self.path), self.lock.held():
+            connection = self._connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A consistent snapshot; inside a transaction of the same thread, that transaction."""
+        with _translated(self.path):
+            connection = self._connection()
+            if connection.in_transaction:
+                yield connection
+                return
+            connection.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+
+    def backup(self, destination: Path) -> None:
+        """A complete copy of the catalogue, made while it is in use, durable before it has its name."""
+        with _translated(self.path), self.lock.held():
+            self._backup_to(destination)
+
+    def _backup_to(self, destination: Path) -> None:
+        draft = destination.with_name(destination.name + ".part")
+        draft.unlink(missing_ok=True)
+        self._connection().execute("VACUUM INTO ?", (str(draft),))
+        with draft.open("rb") as written:
+            os.fsync(written.fileno())
+        draft.replace(destination)
+
+    def problems(self) -> list[str]:
+        """What SQLite's own checks find wrong; empty when nothing is."""
+        with self.read() as connection:
+            broken = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
+            dangling = [f"a row of {row[0]} points to a {row[2]} that is not there" for row in connection.execute("PRAGMA foreign_key_check")]
+        return broken + dangling[:20]
+
+    def close(self) -> None:
+        """Close this process's connections, the last one's checkpoint under the lock."""
+        mine = [connection for pid, connection in self._all if pid == os.getpid()]
+        self._all.clear()
+        self._local = threading.local()
+        if not mine:
+            return
+        if self.is_read_only:
+            for connection in mine:
+                connection.close()
+            return
+        with self.lock.held():
+            for connection in mine:
+                connection.close()
+        self.lock.close()
+
+
+def _matches(pattern: str, text: object) -> bool:
+    return isinstance(text, str) and schema.compiled(pattern).search(text[:4096]) is not None
+
+
+_BY_MESSAGE: tuple[tuple[str, type[Exception], str], ...] = (
+    ("readonly", ReadOnlyStore, "the catalogue cannot be written"),
+    ("disk is full", StoreFull, "the disk is full: free some space; nothing was written"),
+    ("disk I/O error", CatalogError, "the disk failed while the catalogue was used; nothing was written"),
+    ("locked", CatalogBusy, "another program holds the catalogue's database: end it, or wait"),
+    ("malformed", CatalogDamaged, "the catalogue is damaged: restore it from a backup; nothing is repaired in place"),
+    ("not a database", CatalogDamaged, "the catalogue is damaged: restore it from a backup; nothing is repaired in place"),
+    ("unable to open", CatalogError, "the catalogue cannot be opened: check the directory's permissions"),
+)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except driver.IntegrityError as error:
+        raise Conflict(f"the catalogue refused the change: {error}; somebody else may have been faster, look again") from error
+    except driver.DatabaseError as error:
+        kind, words = next(((kind, words) for part, kind, words in _BY_MESSAGE if part in str(error)), (CatalogError, "the catalogue failed"))
+        raise kind(f"{words} ({path.name}: {error})") from error
+    except OverflowError as error:
+        raise UsageError(f"a number does not fit into 64 bits: {error}") from error

@@ -1,0 +1,191 @@
+"""The tables, drawn and made, one migration after the other; `VERSION` counts them.
+
+    entity ─┬─ project ─┬─ collection ─┬─ version ──┬─ version_segment ── segment ── segment_blob ─┐
+            │           │              ├─ alias     ├─ version_tag                                ├─ blob ── pin ── session
+            │           │              └─ link      └─ (manifest) ────────────────────────────────┤
+            │           ├─ run ─┬─ used, logged ── version                                        │
+            │           │       ├─ summary, run_tag                                               │
+            │           │       └─ run_history ───────────────────────────────────────────────────┘
+            │           ├─ sweep ── run
+            │           └─ type_policy, protected_alias
+            └─ …                                    counter, idempotency, job, alias_event, sqlite-utils' own table of migrations
+
+A version's `id` is its order: drawn from `counter`, in commit order, so `used.version_id < version.id` is the dependency rule of
+`model/edge.py`. `latest` is no row: it is the live version of a collection with the largest `logged`.
+
+Written in the dialect SQLite and PostgreSQL share. A migration that has been released is never edited.
+"""
+
+import functools
+import re
+import sqlite3
+
+from sqlite_utils import Database, Migrations
+
+from lineage.model.errors import UsageError
+
+migrations = Migrations("lineage")
+
+TABLES = """
+CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+INSERT INTO counter VALUES ('order', 0), ('high_water', 0);
+
+CREATE TABLE entity (
+  id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL CHECK (kind IN ('user', 'team')), created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE project (
+  id INTEGER PRIMARY KEY, entity_id INTEGER NOT NULL REFERENCES entity, name TEXT NOT NULL,
+  visibility TEXT NOT NULL CHECK (visibility IN ('private', 'public', 'open')), domain TEXT NOT NULL, description TEXT,
+  ttl_inherit INTEGER NOT NULL DEFAULT 1, ttl_seconds INTEGER, created_at INTEGER NOT NULL, UNIQUE (entity_id, name)
+) STRICT;
+CREATE TABLE type_policy (
+  project_id INTEGER NOT NULL REFERENCES project, type TEXT NOT NULL, ttl_inherit INTEGER NOT NULL, ttl_seconds INTEGER,
+  PRIMARY KEY (project_id, type)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE protected_alias (project_id INTEGER NOT NULL REFERENCES project, name TEXT NOT NULL, PRIMARY KEY (project_id, name)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sweep (
+  id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL REFERENCES project, name TEXT NOT NULL, config TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('PENDING', 'RUNNING', 'PAUSED', 'FINISHED', 'CANCELED')),
+  handed_out INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, UNIQUE (project_id, name)
+) STRICT;
+
+CREATE TABLE run (
+  id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL REFERENCES project, name TEXT NOT NULL, display_name TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'running', 'finished', 'failed', 'crashed', 'killed', 'preempting', 'preempted')),
+  job_type TEXT, group_name TEXT, notes TEXT, config TEXT NOT NULL DEFAULT '{}', sweep_id INTEGER REFERENCES sweep,
+  step INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, heartbeat_at INTEGER, finished_at INTEGER, exit_code INTEGER,
+  deleted_at INTEGER, owner TEXT, UNIQUE (project_id, name)
+) STRICT;
+CREATE INDEX run_created ON run (project_id, created_at, id);
+CREATE INDEX run_sweep ON run (sweep_id, id) WHERE sweep_id IS NOT NULL;
+CREATE TABLE run_tag (run_id INTEGER NOT NULL REFERENCES run, name TEXT NOT NULL, PRIMARY KEY (run_id, name)) STRICT, WITHOUT ROWID;
+
+CREATE TABLE summary (
+  run_id INTEGER NOT NULL REFERENCES run, key TEXT NOT NULL, number REAL, value TEXT NOT NULL, PRIMARY KEY (run_id, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX summary_number ON summary (key, number, run_id);
+
+CREATE TABLE blob (
+  id INTEGER PRIMARY KEY, domain TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, checksum TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('uploading', 'live', 'deleting')), generation INTEGER NOT NULL DEFAULT 0, UNIQUE (domain, digest)
+) STRICT;
+CREATE TABLE segment (
+  id INTEGER PRIMARY KEY, blob_id INTEGER NOT NULL UNIQUE REFERENCES blob, entries INTEGER NOT NULL, size INTEGER NOT NULL
+) STRICT;
+CREATE TABLE segment_blob (
+  segment_id INTEGER NOT NULL REFERENCES segment, blob_id INTEGER NOT NULL REFERENCES blob, PRIMARY KEY (segment_id, blob_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX segment_of_blob ON segment_blob (blob_id, segment_id);
+CREATE TABLE run_history (
+  run_id INTEGER NOT NULL REFERENCES run, position INTEGER NOT NULL, blob_id INTEGER NOT NULL REFERENCES blob, PRIMARY KEY (run_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX run_history_blob ON run_history (blob_id);
+
+CREATE TABLE collection (
+  id INTEGER PRIMARY KEY, project_id INTEGER NOT NULL REFERENCES project, name TEXT NOT NULL, type TEXT NOT NULL, description TEXT,
+  next_number INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL, deleted_at INTEGER, UNIQUE (project_id, name)
+) STRICT;
+CREATE TABLE collection_tag (
+  collection_id INTEGER NOT NULL REFERENCES collection, name TEXT NOT NULL, PRIMARY KEY (collection_id, name)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE version (
+  id INTEGER PRIMARY KEY, collection_id INTEGER NOT NULL REFERENCES collection, number INTEGER NOT NULL, digest TEXT NOT NULL,
+  size INTEGER NOT NULL, entries INTEGER NOT NULL, manifest_id INTEGER REFERENCES blob,
+  state TEXT NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'expired', 'deleted')),
+  description TEXT, metadata TEXT NOT NULL DEFAULT '{}', ttl_inherit INTEGER NOT NULL DEFAULT 1, ttl_seconds INTEGER,
+  is_held INTEGER NOT NULL DEFAULT 0, history_step INTEGER, logged INTEGER NOT NULL,
+  created_at INTEGER NOT NULL, ended_at INTEGER, reason TEXT, UNIQUE (collection_id, number)
+) STRICT;
+CREATE INDEX version_logged ON version (collection_id, logged) WHERE state = 'live';
+CREATE INDEX version_digest ON version (collection_id, digest);
+CREATE INDEX version_manifest ON version (manifest_id);
+CREATE INDEX version_ttl ON version (ttl_seconds, created_at) WHERE state = 'live' AND ttl_inherit = 0 AND ttl_seconds IS NOT NULL;
+CREATE TABLE version_tag (
+  version_id INTEGER NOT NULL REFERENCES version, name TEXT NOT NULL, PRIMARY KEY (version_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE version_segment (
+  version_id INTEGER NOT NULL REFERENCES version, position INTEGER NOT NULL, segment_id INTEGER NOT NULL REFERENCES segment,
+  PRIMARY KEY (version_id, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX version_of_segment ON version_segment (segment_id, version_id);
+
+CREATE TABLE link (
+  collection_id INTEGER NOT NULL REFERENCES collection, number INTEGER NOT NULL, version_id INTEGER NOT NULL REFERENCES version,
+  logged INTEGER NOT NULL, created_at INTEGER NOT NULL, PRIMARY KEY (collection_id, number), UNIQUE (collection_id, version_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX link_version ON link (version_id);
+CREATE VIEW member AS
+  SELECT collection_id, number, id AS version_id, logged, 0 AS is_link FROM version
+  UNION ALL SELECT collection_id, number, version_id, logged, 1 FROM link;
+CREATE TABLE alias (
+  collection_id INTEGER NOT NULL REFERENCES collection, name TEXT NOT NULL, version_id INTEGER NOT NULL REFERENCES version,
+  PRIMARY KEY (collection_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX alias_version ON alias (version_id);
+CREATE TABLE alias_event (
+  id INTEGER PRIMARY KEY, collection_id INTEGER NOT NULL REFERENCES collection, name TEXT NOT NULL,
+  version_id INTEGER REFERENCES version, at INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE logged (
+  run_id INTEGER NOT NULL REFERENCES run, version_id INTEGER NOT NULL REFERENCES version, is_maker INTEGER NOT NULL, at INTEGER NOT NULL,
+  PRIMARY KEY (run_id, version_id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX maker ON logged (version_id, run_id) WHERE is_maker = 1;
+CREATE INDEX made ON logged (run_id, version_id) WHERE is_maker = 1;
+CREATE INDEX logged_by ON logged (version_id, run_id);
+CREATE TABLE used (
+  run_id INTEGER NOT NULL REFERENCES run, version_id INTEGER NOT NULL REFERENCES version, role TEXT NOT NULL DEFAULT '',
+  after INTEGER NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (run_id, version_id, role)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_by ON used (version_id, run_id);
+
+CREATE TABLE session (id TEXT PRIMARY KEY, owner TEXT NOT NULL, opened_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE pin (
+  session_id TEXT NOT NULL REFERENCES session, blob_id INTEGER NOT NULL REFERENCES blob, PRIMARY KEY (session_id, blob_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX pin_blob ON pin (blob_id);
+CREATE TABLE idempotency (key TEXT PRIMARY KEY, version_id INTEGER NOT NULL REFERENCES version, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+CREATE TABLE job (
+  name TEXT PRIMARY KEY, leased_by TEXT, leased_until INTEGER, started_at INTEGER, finished_at INTEGER, result TEXT, reason TEXT
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@migrations()
+def m001_the_whole_main_job(db: Database) -> None:
+    """Everything the embedded engine remembers."""
+    for statement in TABLES.split(";\n"):
+        if statement.strip():
+            db.conn.execute(statement)
+
+
+STEPS = (m001_the_whole_main_job,)
+VERSION = len(STEPS)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Migrations the database has seen; 0 for a new one."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def pending(db: Database) -> bool:
+    return version(db.conn) < VERSION
+
+
+def migrate(db: Database) -> None:
+    """Apply what is missing. The caller holds the lock and an immediate transaction, so it happens once, whole or not at all."""
+    migrations.apply(db)
+    db.conn.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@functools.lru_cache(maxsize=64)
+def compiled(pattern: str) -> re.Pattern[str]:
+    """A user's regular expression, for the filter that asks for one."""
+    if len(pattern) > 256:
+        raise UsageError("a $regex pattern may have at most 256 characters")
+    return re.compile(pattern)

@@ -1,0 +1,85 @@
+"""Metrics: what a run logs row by row, and the one value of each that speaks for the run afterwards.
+
+A history row is a step, a time and values by key. A summary holds the last value of every key unless somebody set it. Numbers may be NaN
+or infinite; everything else follows `document.py`. A key with a nested dictionary is kept flat, joined with dots, as it is asked for.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lineage.model.document import check_document
+from lineage.model.errors import InvalidMetadata
+
+MAX_KEY = 512
+
+Scalar = float | int | bool | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One committed step of a run's history: `time` is seconds since the epoch, `values` are flat."""
+
+    step: int
+    time: float
+    values: Mapping[str, Any]
+
+
+def flat(values: object) -> dict[str, Any]:
+    """`values` with nested dictionaries joined by dots, numbers made plain.
+
+    Raises:
+        InvalidMetadata: a key that is not text, or a value that cannot be kept.
+    """
+    if not isinstance(values, Mapping):
+        raise InvalidMetadata(f"log takes a dictionary of metrics, not {type(values).__name__}")
+    found: dict[str, Any] = {}
+    stack: list[tuple[str, Mapping[object, object]]] = [("", values)]
+    while stack:
+        prefix, level = stack.pop()
+        for key, value in level.items():
+            if not isinstance(key, str):
+                raise InvalidMetadata(f"metric key {key!r} must be text")
+            name = f"{prefix}{key}"
+            if not name or len(name) > MAX_KEY:
+                raise InvalidMetadata(f"metric key {name[:40]!r} must have 1 to {MAX_KEY} characters")
+            if isinstance(value, Mapping) and value and "_type" not in value:
+                if name.count(".") > 32:
+                    raise InvalidMetadata(f"metric {name[:80]!r} is nested too deep")
+                stack.append((f"{name}.", value))
+            else:
+                found[name] = plain(value, name)
+    return found
+
+
+def plain(value: object, key: str) -> Any:
+    """One metric's value as it is kept: numbers may be NaN or infinite."""
+    if isinstance(value, bool) or value is None:
+        return value
+    if hasattr(value, "item") and getattr(value, "size", 1) == 1 and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, float) and not math.isfinite(value):
+        return float(value)
+    return check_document({key: value}, "metric")[key]
+
+
+def number(value: object) -> float | None:
+    """The number by which runs are ordered, or `None` where there is none to order by: text, a list, NaN."""
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, int | float):
+        try:
+            found = float(value)
+        except OverflowError:
+            return None
+        return None if math.isnan(found) else found
+    return None
+
+
+def summarise(rows: Iterable[Row]) -> dict[str, Any]:
+    """The last value of every key over `rows`."""
+    summary: dict[str, Any] = {}
+    for row in rows:
+        summary.update(row.values)
+    return summary
