@@ -101,7 +101,7 @@ class Hasher:
     5
     """
 
-    __slots__ = ("_digest", "_checksum", "algorithm", "size")
+    __slots__ = ("_checksum", "_digest", "algorithm", "size")
 
     def __init__(self, algorithm: str = DEFAULT_ALGORITHM) -> None:
         self.algorithm = algorithm
@@ -111,7 +111,7 @@ class Hasher:
 
     def update(self, data: Buffer) -> None:
         self._digest.update(data)
-        self._checksum.update(data)  # type: ignore[arg-type]  # the stub says bytes, the function takes any buffer
+        self._checksum.update(data)
         self.size += memoryview(data).nbytes
 
     def result(self) -> tuple[Digest, int, str]:
@@ -123,4 +123,4 @@ class Hasher:
 
 def checksum_of(data: Buffer) -> str:
     """XXH3-128 of `data`, 32 lower-case hex digits."""
-    return xxhash.xxh3_128_hexdigest(data)  # type: ignore[arg-type]  # as above
+    return xxhash.xxh3_128_hexdigest(data)

@@ -143,7 +143,8 @@ def _problem(path: str) -> str | None:
     longest = max(parts, key=lambda part: len(part.encode()))
     if len(longest.encode()) > MAX_COMPONENT:
         return f"has a component of {len(longest.encode())} bytes: at most {MAX_COMPONENT} are allowed"
-    control = next((part for part in parts if part.casefold() in CONTROL_NAMES), None)
+    # Some file systems (HFS+) do not see invisible characters: a name that hides one is the same directory there.
+    control = next((part for part in parts if _HIDDEN.sub("", part).casefold() in CONTROL_NAMES), None)
     return f"lies in the control directory {control!r}: leave it out" if control else None
 
 

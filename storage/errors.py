@@ -16,6 +16,7 @@
     │       └── VersionGone             … or just the pinned version of it
     ├── Changed                         the world moved under us: look again, then decide
     │   ├── SourceChanged               a file changed while it was read
+    │   ├── TreeChanged    (ValueError) a checked-out directory is no longer what the manifest says
     │   └── ReferenceChanged            the external object is no longer the pinned one
     ├── Corrupt                         bytes are wrong: quarantine, fetch again, restore
     ├── Unreadable     (PermissionError)  the operating system said no to a source
@@ -99,6 +100,10 @@ class Changed(StorageError):
 
 class SourceChanged(Changed):
     code = "source_changed"
+
+
+class TreeChanged(Changed, ValueError):
+    code = "tree_changed"
 
 
 class ReferenceChanged(Changed, ValueError):

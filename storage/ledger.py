@@ -18,6 +18,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from storage.digest import Blob, Digest
+from storage.errors import Corrupt
 
 
 class BlobState(StrEnum):
@@ -62,7 +63,7 @@ class Ledger(Protocol):
         """Protect these blobs until the session ends; answer how each stands now, inserting `uploading` where it was absent.
 
         Raises:
-            Conflict between a digest's recorded size and the given one is a `Corrupt` store.
+            Corrupt: a digest is recorded with another size or checksum than the given one; nothing was pinned.
         """
 
     def find(self, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
@@ -113,6 +114,8 @@ class MemoryLedger:
             row = self.rows.get(key)
             if row is None:
                 row = BlobRecord(domain, blob, BlobState.UPLOADING)
+            elif row.blob != blob:
+                raise Corrupt(f"blob {blob.digest} is recorded with {row.blob.size} bytes and given with {blob.size}: verify the store")
             elif row.state is BlobState.DELETING:
                 row = BlobRecord(domain, blob, BlobState.UPLOADING, row.generation + 1)
             self.rows[key] = answer[blob.digest] = row

@@ -16,6 +16,7 @@ and two manifests are compared segment digest by segment digest. These numbers a
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
 import xxhash
 
@@ -94,7 +95,7 @@ def build(entries: Iterable[Entry], algorithm: str = DEFAULT_ALGORITHM) -> Built
         InvalidPath: a path no manifest may hold.
     """
     ordered = sorted(entries, key=lambda entry: entry.order)
-    for one, other in zip(ordered, ordered[1:], strict=False):
+    for one, other in pairwise(ordered):
         if one.path == other.path:
             raise InvalidManifest(f"entry {one.path!r} is there twice")
     check_tree(entry.path for entry in ordered)

@@ -15,7 +15,22 @@ A backend knows keys and bytes, nothing of digests, manifests or runs. Keys are 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
+
+from storage.errors import InvalidPath
+from storage.layout import OBJECTS
+
+
+def check_key(key: str) -> str:
+    """`key` itself, when it is the relative POSIX path of something that can rest in a backend.
+
+    Raises:
+        InvalidPath: anchored, climbing, not canonical or outside `objects/`.
+    """
+    parts = key.split("/")
+    if parts[0] != OBJECTS or len(parts) < 2 or any(part in ("", ".", "..") for part in parts) or "\\" in key or "\0" in key:
+        raise InvalidPath(f"{key!r} is not a key: write {OBJECTS}/… as storage.layout does")
+    return key
 
 
 class Staged(ABC):
@@ -50,6 +65,9 @@ class Staged(ABC):
 class Backend(ABC):
     """See the laws at the top of this file."""
 
+    is_near: ClassVar[bool] = False
+    """Does asking for a size cost no round trip? Then it is asked before anything is believed to be stored already."""
+
     @abstractmethod
     def stage(self, session: str) -> Staged:
         """A new place to write bytes to, belonging to `session`."""
@@ -77,6 +95,13 @@ class Backend(ABC):
     @abstractmethod
     def remove(self, key: str) -> None:
         """The key is gone when this returns, whether or not it was there."""
+
+    def quarantine(self, key: str) -> bool:
+        """Move what is under `key` aside, where it is kept and never served; False where this place cannot, or nothing is there.
+
+        The bytes are wrong, and may still be the only copy of something: they are never deleted for it.
+        """
+        return False
 
     @abstractmethod
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:

@@ -1,0 +1,348 @@
+"""One writer's session: bytes are taken in, made durable, and left for a commit to make them exist.
+
+    take ──▶ pin ──▶ stage what is not live ──▶ publish ──▶ (somebody's commit) ──▶ close
+
+Pins come before any belief that something is stored already, so nothing that a session relies on can be reclaimed under it. A session
+opens itself on first use; closing it drops whatever was not published and frees the pins, and is harmless after a commit, twice, or in a
+forked child, which has no part in its parent's session. One thread at a time.
+
+Bytes are identified by what was read, never by a file's time or size: there is no cache here that could be fooled.
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from storage.blob.backend import Backend, Staged
+from storage.blob.source import Source, patiently
+from storage.digest import Blob, Digest, Hasher
+from storage.errors import BlobMissing, Refused, SourceChanged, Unavailable, listed
+from storage.layout import blob_key
+from storage.ledger import BlobRecord, BlobState, Ledger
+
+SMALL = 1 << 20
+"""Files up to this size are read whole and hashed in memory before anything is written."""
+STEP = 1 << 22
+"""Bytes of a large file read ahead while the step before is hashed and written."""
+PINS = 5000
+"""Digests pinned in one transaction."""
+_BATCH = 64 << 20
+_SHARE = 16
+_THREADS = max(2, min(8, os.cpu_count() or 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file taken in: its bytes, and whether its owner may execute it."""
+
+    blob: Blob
+    executable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many blobs with so many bytes in all."""
+
+    blobs: int = 0
+    bytes: int = 0
+
+    def plus(self, size: int) -> "Count":
+        return Count(self.blobs + 1, self.bytes + size)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A small file's bytes; `data` is None for a file that is too large to hold."""
+
+    taken: Taken | None
+    data: bytes | None
+
+
+class Place(Protocol):
+    """What a session needs to know of its store."""
+
+    @property
+    def backend(self) -> Backend: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def domain(self) -> str: ...
+    @property
+    def algorithm(self) -> str: ...
+
+
+class Session:
+    """See the top of this file.
+
+    `stored` counts the blobs this session had to write, `known` those it was given and did not: what is taken twice is known the second time.
+    """
+
+    def __init__(self, store: Place) -> None:
+        self.store = store
+        self.stored = Count()
+        self.known = Count()
+        self._backend, self._ledger, self._domain = store.backend, store.ledger, store.domain
+        self._id: str | None = None
+        self._is_closed = False
+        self._process = os.getpid()
+        self._rows: dict[Digest, BlobRecord] = {}
+        """What was pinned, as it stood then."""
+        self._waiting: dict[Digest, Staged] = {}
+        """Staged, not yet published."""
+        self._safe: set[Digest] = set()
+        """Stored, or staged by this session: only these may be believed."""
+
+    @property
+    def id(self) -> str:
+        """The session's name in the ledger; asking for it opens the session.
+
+        Raises:
+            Refused: it was closed, or belongs to the process this one was forked from.
+        """
+        if self._is_closed or self._process != os.getpid():
+            raise Refused("this session was closed, or is another process's: ask the store for a session of your own")
+        if self._id is None:
+            sweep_dead(self._backend, self._ledger)
+            self._id = self._ledger.open_session()
+        return self._id
+
+    def take_bytes(self, data: bytes) -> Blob:
+        """The blob of `data`, pinned, and staged unless it is stored already."""
+        blob = Blob.of(data, self.store.algorithm)
+        self.take_blobs([(blob, data)])
+        return blob
+
+    def take_blobs(self, blobs: Sequence[tuple[Blob, bytes]]) -> None:
+        """As `take_bytes` for many whose digests are known: pinned `PINS` at a time. The blobs must be what their bytes are."""
+        for at in range(0, len(blobs), PINS):
+            part = blobs[at : at + PINS]
+            self._pin([blob for blob, _ in part])
+            for blob, data in part:
+                if self._is_known(blob.digest):
+                    continue
+                with self._backend.stage(self.id) as staged:
+                    staged.write(data)
+                self._hold(blob, staged)
+
+    def take_file(self, path: Path, *, stable: bool = False) -> Taken:
+        """The blob of a regular file, pinned, and staged unless it is stored already.
+
+        A large file is copied while it is hashed, since it could change in between. A caller who knows that nobody writes to it any more
+        says `stable`: then it is hashed first, and copied only when its bytes are new; they are checked again on the way.
+
+        Raises:
+            Missing, Unreadable, UnsupportedFile, UnsafeLink: it cannot be read as a regular file.
+            SourceChanged: it changed while it was read, every time we tried.
+            StoreFull, ReadOnlyStore: the store cannot take it.
+        """
+        read = patiently(lambda: self._peek(path))
+        if read.taken is None or read.data is None:
+            return patiently(lambda: self._take_large(path, stable=stable))
+        self.take_blobs([(read.taken.blob, read.data)])
+        return read.taken
+
+    def take_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Taken]:
+        """As `take_file` for many, read and hashed by a few threads; the answers are in the order of `paths`.
+
+        `progress` is told, in this thread, how many bytes have just been taken.
+        """
+        taken: list[Taken] = []
+        batch: list[tuple[Blob, bytes]] = []
+        held = 0
+        for path, read in self._peek_all(paths):
+            if read.taken is not None and read.data is not None:
+                taken.append(read.taken)
+                batch.append((read.taken.blob, read.data))
+                held += len(read.data)
+            else:
+                taken.append(patiently(lambda path=path: self._take_large(path, stable=False)))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+            if len(batch) >= PINS or held >= _BATCH:
+                self.take_blobs(batch)
+                batch, held = [], 0
+            if progress is not None:
+                progress(taken[-1].blob.size)
+        self.take_blobs(batch)
+        return taken
+
+    def keep(self, blobs: Iterable[Blob]) -> None:
+        """Pin blobs that a base manifest brings along; nothing is read or written.
+
+        Raises:
+            BlobMissing: listing those that are not live in this domain; nothing was pinned when none ever was.
+        """
+        wanted = [blob for blob in {blob.digest: blob for blob in blobs}.values() if blob.digest not in self._rows]
+        for at in range(0, len(wanted), PINS):
+            part = wanted[at : at + PINS]
+            self._require_live(part, self._ledger.find(self._domain, [blob.digest for blob in part]))
+            self._pin(part)
+            self._require_live(part, self._rows)
+
+    def publish(self) -> None:
+        """Everything taken rests durable in the store when this returns; it exists once the ledger's commit says so.
+
+        Raises:
+            StoreFull, ReadOnlyStore, Unavailable: nothing may be committed; calling again tries again.
+        """
+        pieces = [(staged, self._key(self._rows[digest])) for digest, staged in self._waiting.items()]
+        if pieces:
+            self._backend.publish(pieces)
+            self._waiting.clear()
+
+    def close(self) -> None:
+        """Drop what was not published and free the pins. A second close, and one after a commit, change nothing."""
+        if self._is_closed or self._process != os.getpid():
+            return
+        self._is_closed = True
+        if self._id is None:
+            return
+        try:
+            for staged in self._waiting.values():
+                with suppress(Unavailable):  # the sweep tries again, and says what is wrong
+                    staged.drop()
+            self._backend.sweep(self._id)
+        finally:
+            self._ledger.close_session(self._id)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _key(self, row: BlobRecord) -> str:
+        return blob_key(row.domain, row.blob.digest, row.generation)
+
+    def _pin(self, blobs: Sequence[Blob]) -> None:
+        """Pin those that are new to this session; `_rows` then says how each stands."""
+        new = [blob for blob in {blob.digest: blob for blob in blobs}.values() if blob.digest not in self._rows]
+        if new:
+            self._rows.update(self._ledger.pin(self.id, self._domain, new))
+
+    def _require_live(self, blobs: Sequence[Blob], rows: Mapping[Digest, BlobRecord]) -> None:
+        gone = [blob.digest for blob in blobs if blob.digest not in rows or rows[blob.digest].state is not BlobState.LIVE]
+        if gone:
+            for digest in gone:
+                self._rows.pop(digest, None)
+            raise BlobMissing(f"{len(gone)} blobs of the base version are not in this store: log their content again{listed(gone)}")
+
+    def _is_known(self, digest: Digest, *, must_ask: bool = False) -> bool:
+        """Is a pinned blob stored, or on its way in this session? Bytes that somebody else is uploading count as absent."""
+        row = self._rows[digest]
+        if digest not in self._safe and not (row.state is BlobState.LIVE and self._is_there(row, must_ask)):
+            return False
+        self._safe.add(digest)
+        self.known = self.known.plus(row.blob.size)
+        return True
+
+    def _is_there(self, row: BlobRecord, must_ask: bool) -> bool:
+        """Are the bytes of a live row really there? Where asking is dear the ledger is believed about small ones."""
+        if not (self._backend.is_near or must_ask):
+            return True
+        with suppress(BlobMissing):
+            if self._backend.size(self._key(row)) == row.blob.size:
+                return True
+            self._backend.quarantine(self._key(row))
+        return False
+
+    def _hold(self, blob: Blob, staged: Staged) -> None:
+        self._waiting[blob.digest] = staged
+        self._safe.add(blob.digest)
+        self.stored = self.stored.plus(blob.size)
+
+    def _peek(self, path: Path) -> _Read:
+        """A small file, read and hashed; of a large one only that it is large."""
+        with Source(path) as source:
+            if source.size > SMALL:
+                return _Read(None, None)
+            data = source.whole()
+            return _Read(Taken(Blob.of(data, self.store.algorithm), source.is_executable), data)
+
+    def _peek_all(self, paths: Sequence[Path]) -> Iterator[tuple[Path, _Read]]:
+        """Every path with what `_peek` says of it, in order; a bounded number of them is read ahead."""
+        if not paths:
+            return
+
+        def share(at: int) -> list[tuple[Path, _Read]]:
+            return [(path, patiently(lambda path=path: self._peek(path))) for path in paths[at : at + _SHARE]]  # type: ignore[misc]  # as above
+
+        running: deque[Future[list[tuple[Path, _Read]]]] = deque()
+        with ThreadPoolExecutor(_THREADS) as pool:
+            try:
+                for at in range(0, len(paths), _SHARE):
+                    running.append(pool.submit(share, at))
+                    if len(running) > _THREADS:
+                        yield from running.popleft().result()
+                while running:
+                    yield from running.popleft().result()
+            finally:
+                for future in running:
+                    future.cancel()
+
+    def _take_large(self, path: Path, *, stable: bool) -> Taken:
+        """Stage while hashing, then pin, then drop the copy when it was not needed."""
+        with Source(path) as source:
+            if stable and self._is_stored(blob := _hashed(source, self.store.algorithm)):
+                return Taken(blob, source.is_executable)
+        with Source(path) as source, self._backend.stage(self.id) as staged:
+            taken = Taken(_pour(source, staged, self.store.algorithm), source.is_executable)
+        try:
+            is_stored = self._is_stored(taken.blob)
+        except BaseException:
+            staged.drop()
+            raise
+        if is_stored:
+            staged.drop()
+        else:
+            self._hold(taken.blob, staged)
+        return taken
+
+    def _is_stored(self, blob: Blob) -> bool:
+        self._pin([blob])
+        return self._is_known(blob.digest, must_ask=True)
+
+
+def _hashed(source: Source, algorithm: str) -> Blob:
+    hasher = Hasher(algorithm)
+    for chunk in source.chunks(STEP):
+        hasher.update(chunk)
+    return hasher.blob()
+
+
+def _pour(source: Source, staged: Staged, algorithm: str) -> Blob:
+    """Copy a source: while one step is read, the step before is hashed and written, each in its own thread."""
+    hasher = Hasher(algorithm)
+    running: list[Future[None]] = []
+    with ThreadPoolExecutor(2) as pool:
+        for chunk in source.chunks(STEP):
+            for future in running:
+                future.result()
+            running = [pool.submit(hasher.update, chunk), pool.submit(staged.write, chunk)]
+        for future in running:
+            future.result()
+    if hasher.size != source.size:
+        raise SourceChanged(f"{source.path} changed while it was read: wait until its writer is done, then call again")
+    return hasher.blob()
+
+
+def sweep_dead(backend: Backend, ledger: Ledger) -> list[str]:
+    """The dead sessions whose staging was swept and which were then closed.
+
+    Staging that belongs to no open session is swept too: its writer died between its commit and its clean-up. What another user staged and
+    this one may not touch is left to that user, and is not in the answer.
+    """
+    staged = backend.sessions()  # before the ledger is asked: whoever staged this had opened his session already
+    dead = ledger.dead_sessions()
+    left = sorted({*dead, *staged} - set(ledger.open_sessions())) if staged or dead else []
+    swept = []
+    for session in left:
+        with suppress(Unavailable):
+            backend.sweep(session)
+            ledger.close_session(session)
+            swept.append(session)
+    return swept

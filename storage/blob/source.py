@@ -1,0 +1,109 @@
+"""A user's file, read once, safely: never followed when it is a link, never waited for, never mapped, never changed.
+
+The file is opened first and looked at afterwards, so there is nothing to swap in between. It must be a regular file, the bytes read must
+be as many as it said, and it must be the same file unchanged when the last byte was read; otherwise `SourceChanged`. What is hashed is
+what is stored, so a change that no clock shows still never gives a digest of other bytes.
+"""
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from storage.blob.disk import refusal
+from storage.entry import printable
+from storage.errors import Missing, SourceChanged, StorageError, Unreadable, UnsafeLink, UnsupportedFile
+
+TRIES = 3
+"""Readings of a file that keeps changing before we give up."""
+
+_OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_Answer = TypeVar("_Answer")
+
+_REFUSALS: dict[int, tuple[type[StorageError], str]] = {
+    errno.ENOENT: (Missing, "is not there: name a file that exists"),
+    errno.ENOTDIR: (Missing, "is not there: one of its directories is a file"),
+    errno.EACCES: (Unreadable, "may not be read: give this user the right to read it"),
+    errno.EPERM: (Unreadable, "may not be read: give this user the right to read it"),
+    errno.ELOOP: (UnsafeLink, "is a symbolic link: name what it points to"),
+    errno.ENXIO: (UnsupportedFile, "is a socket or a device: only regular files can be stored"),
+}
+
+
+class Source:
+    """An open regular file of the user's, watched for change."""
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, _OPEN)
+        except OSError as error:
+            raise _refused(error, path) from error
+        try:
+            self._before = os.fstat(self._fd)
+            if not stat.S_ISREG(self._before.st_mode):
+                raise UnsupportedFile(f"{printable(str(path))} is not a regular file: directories, pipes and devices cannot be stored")
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    @property
+    def size(self) -> int:
+        return self._before.st_size
+
+    @property
+    def is_executable(self) -> bool:
+        return bool(self._before.st_mode & stat.S_IXUSR)
+
+    def chunks(self, length: int) -> Iterator[bytes]:
+        """All bytes, `length` at a time, at most one chunk more than the file said it has; then it must be as it was.
+
+        Raises:
+            SourceChanged: it grew, shrank or was written to meanwhile.
+        """
+        count = 0
+        while piece := self._read(length):
+            count += len(piece)
+            if count > self.size:
+                break
+            yield piece
+        if count != self.size or _shape(self._before) != _shape(os.fstat(self._fd)):
+            raise SourceChanged(f"{printable(str(self.path))} changed while it was read: wait until its writer is done, then call again")
+
+    def whole(self) -> bytes:
+        """All bytes at once, under the same conditions."""
+        return b"".join(self.chunks(self.size + 1))
+
+    def _read(self, length: int) -> bytes:
+        try:
+            return os.read(self._fd, length)
+        except OSError as error:
+            raise _refused(error, self.path) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        os.close(self._fd)
+
+
+def patiently(attempt: Callable[[], _Answer]) -> _Answer:
+    """What `attempt` answers, asked again while the file it reads keeps changing, `TRIES` times in all."""
+    for _ in range(TRIES - 1):
+        try:
+            return attempt()
+        except SourceChanged:
+            continue
+    return attempt()
+
+
+def _shape(about: os.stat_result) -> tuple[int, ...]:
+    return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def _refused(error: OSError, path: Path | str) -> StorageError:
+    kind, problem = _REFUSALS.get(error.errno or 0, (None, ""))
+    return kind(f"{printable(str(path))} {problem}") if kind else refusal(error, path)

@@ -1,0 +1,100 @@
+"""Free the bytes that nothing needs any more: first a plan, a value to print and to test, then its execution.
+
+    plan        what the ledger calls unreachable, and why each
+    carry out   doom (the ledger decides again) ──▶ remove the object ──▶ forget the row
+
+Bytes go before rows, so a reclaim that is killed anywhere leaves rows that the next one finds `deleting`, and nothing that exists ever
+misses its bytes. What is gone already counts as done. It does not run while anybody is writing, and it does not empty a whole store
+unless told that this is meant: that is more likely a restored or a wrong catalogue.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from storage.blob.backend import Backend
+from storage.blob.session import sweep_dead
+from storage.errors import Refused, Unavailable
+from storage.layout import blob_key
+from storage.ledger import BlobRecord, BlobState, Ledger
+
+_BATCH = 500
+
+REASONS: dict[BlobState, str] = {
+    BlobState.LIVE: "no committed version and no writer needs it",
+    BlobState.UPLOADING: "its writer ended without a commit",
+    BlobState.DELETING: "an earlier reclaim was interrupted at it",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Doomed:
+    """A blob that is to go, and why."""
+
+    record: BlobRecord
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimPlan:
+    """What is to go, of how many blobs in all."""
+
+    doomed: tuple[Doomed, ...]
+    records: int
+
+    @property
+    def bytes(self) -> int:
+        return sum(line.record.blob.size for line in self.doomed)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many for each reason."""
+        return dict(Counter(line.reason for line in self.doomed))
+
+    @property
+    def takes_everything(self) -> bool:
+        return 0 < self.records <= len(self.doomed)
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """What went, and how many of the plan are needed again and stayed."""
+
+    blobs: int
+    bytes: int
+    spared: int
+
+
+def plan(ledger: Ledger) -> ReclaimPlan:
+    """What could go now. Nothing is changed, and nothing is promised: carrying it out decides again."""
+    return ReclaimPlan(tuple(Doomed(record, REASONS[record.state]) for record in ledger.unreachable()), sum(1 for _ in ledger.records()))
+
+
+def carry_out(
+    planned: ReclaimPlan, backend: Backend, ledger: Ledger, progress: Callable[[int], None] | None = None, *, empty_ok: bool = False
+) -> Reclaimed:
+    """Remove what was planned and is still unreachable. May be repeated, and run again after any interruption.
+
+    Raises:
+        Unavailable: somebody is writing; or the backend fails, and what was doomed is finished by the next reclaim.
+        Refused: the plan would take every blob there is, and `empty_ok` was not given; nothing was removed.
+    """
+    sweep_dead(backend, ledger)
+    writers = ledger.open_sessions()
+    if writers:
+        raise Unavailable(f"{len(writers)} writers are at work: wait until they are done, then reclaim")
+    if planned.takes_everything and not empty_ok:
+        raise Refused(
+            f"the plan takes all {planned.records} blobs of the store: is this the right catalogue? Say empty_ok when it is meant"
+        )
+    blobs = size = 0
+    for at in range(0, len(planned.doomed), _BATCH):
+        doomed = ledger.doom([line.record for line in planned.doomed[at : at + _BATCH]])
+        for record in doomed:
+            backend.remove(blob_key(record.domain, record.blob.digest, record.generation))
+            if progress is not None:
+                progress(record.blob.size)
+        ledger.forget(doomed)
+        blobs += len(doomed)
+        size += sum(record.blob.size for record in doomed)
+    return Reclaimed(blobs, size, len(planned.doomed) - blobs)
