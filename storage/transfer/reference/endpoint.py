@@ -1,0 +1,167 @@
+"""The S3 service behind `s3://`: how it is reached, how it is asked, and what its refusals mean.
+
+One file system per endpoint, credentials and process, without listing or instance cache: a cached listing would keep showing what others
+have deleted. Requests go through `call`, which turns every failure into a typed error; absence is only what the service itself said, and
+404 alone says it. Nothing else in this folder builds an S3 client.
+
+s3fs would repeat every request five times around botocore's own retries (25 requests and 43 s for a service that is down), so its loop is
+switched off and botocore's standard mode keeps the only one.
+"""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from storage.digest import CHUNK
+from storage.errors import (
+    InvalidReference,
+    ReferenceChanged,
+    ReferenceMissing,
+    RemoteUnavailable,
+    StorageError,
+    Unreadable,
+    VersionGone,
+)
+
+CONFIG: dict[str, Any] = {
+    "retries": {"mode": "standard", "max_attempts": 3},
+    "connect_timeout": 5,
+    "read_timeout": 60,
+    # Ours is the only judge of checksums: botocore's would fail in the middle of a body, in words of its own.
+    "response_checksum_validation": "when_required",
+}
+"""What botocore is configured with."""
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_S3_ENDPOINT_URL")
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
+
+_SYSTEMS: dict[tuple[object, ...], Any] = {}
+"""File systems by process, endpoint and credentials: a fork gets its own, because event loops and sockets do not survive one."""
+
+_PERMISSION = "permission was refused: check credentials and policy (s3:GetObject, s3:GetObjectVersion, s3:ListBucket)"
+_MEANINGS: dict[str, tuple[type[StorageError], str]] = {
+    "NoSuchBucket": (ReferenceMissing, "there is no such bucket: check its name"),
+    "NoSuchKey": (ReferenceMissing, "there is no such object: check its name, or restore it"),
+    "NoSuchVersion": (VersionGone, "that version is gone: the store that kept it deleted it"),
+    "PreconditionFailed": (ReferenceChanged, "the object is no longer the pinned one: restore it, or reference it again"),
+    "InvalidBucketName": (InvalidReference, "that is no bucket name: write s3://bucket/key"),
+    "KeyTooLongError": (InvalidReference, "the key is too long for the service"),
+    "InvalidObjectState": (RemoteUnavailable, "the object is archived: restore it at the provider, then call again"),
+    "RequestTimeTooSkewed": (RemoteUnavailable, "the clocks of this machine and of the service differ too much: set the clock"),
+    "PermanentRedirect": (RemoteUnavailable, "the bucket lives in another region: set AWS_REGION"),
+    "ExpiredToken": (Unreadable, "the session token has expired: get a new one"),
+    "InvalidToken": (Unreadable, "the session token is not valid: get a new one"),
+    "301": (RemoteUnavailable, "the bucket lives in another region: set AWS_REGION"),
+    "401": (Unreadable, _PERMISSION),
+    "403": (Unreadable, _PERMISSION),
+    "404": (ReferenceMissing, "there is no such object: check its name, or restore it"),
+    "412": (ReferenceChanged, "the object is no longer the pinned one: restore it, or reference it again"),
+}
+"""What an error code or, where the code is not listed, a status means. Anything else is the service failing."""
+
+_NO_SUCH_VERSION = frozenset({"NoSuchVersion", "NoSuchKey", "404", "InvalidRequest", "InvalidArgument"})
+"""How services say that a version is not there; only when a version was asked for."""
+
+
+def call(method: str, what: str, **request: Any) -> dict[str, Any]:
+    """The response of one S3 operation; `what` names the object in messages.
+
+    Raises:
+        ReferenceMissing, VersionGone: the service says it is not there.
+        ReferenceChanged: a condition of the request does not hold any more.
+        Unreadable: permission refused, or no credentials.
+        RemoteUnavailable: the service failed or could not be reached.
+    """
+    try:
+        response: dict[str, Any] = _system().call_s3(method, **request)
+    except _failures() as error:
+        if method == "head_object" and _answer(error)[0] == "400":
+            # The reply to HEAD has no body to say which 400 it is: a version that never was, or a token that expired.
+            close(call("get_object", what, **request, Range="bytes=0-0"))
+        raise _meaning(error, what, "VersionId" in request) from error
+    return response
+
+
+def pieces(response: dict[str, Any], what: str) -> Iterator[bytes]:
+    """The body of a `get_object` response, piece by piece.
+
+    Raises:
+        RemoteUnavailable: it broke off.
+    """
+    from fsspec.asyn import sync  # noqa: PLC0415  # loads slowly
+
+    body = response["Body"]
+    try:
+        while True:
+            try:
+                piece: bytes = sync(_system().loop, body.read, CHUNK)
+            except _failures() as error:
+                raise RemoteUnavailable(f"{what}: the download broke off ({error}): try again") from error
+            if not piece:
+                return
+            yield piece
+    finally:
+        close(response)
+
+
+def close(response: dict[str, Any]) -> None:
+    """Let go of a body that nobody will read to its end; may be called again."""
+    _system().loop.call_soon_threadsafe(response["Body"].close)
+
+
+def _system() -> Any:
+    settings = tuple(os.environ.get(name) for name in (*_ENDPOINTS, *_REGIONS, *_CREDENTIALS))
+    key = (os.getpid(), *settings)
+    return _SYSTEMS.get(key) or _SYSTEMS.setdefault(key, _connect())
+
+
+def _connect() -> Any:
+    import s3fs  # noqa: PLC0415  # loads slowly
+
+    system = s3fs.S3FileSystem(
+        endpoint_url=_first(_ENDPOINTS),
+        client_kwargs={"region_name": _first(_REGIONS)} if _first(_REGIONS) else {},
+        config_kwargs=CONFIG,
+        use_listings_cache=False,
+        skip_instance_cache=True,
+    )
+    system.retries = 1
+    return system
+
+
+def _first(names: tuple[str, ...]) -> str | None:
+    return next((os.environ[name] for name in names if os.environ.get(name)), None)
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    from aiohttp import ClientError  # noqa: PLC0415  # loads slowly
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+    return (OSError, BotoCoreError, ResponseParserError, ClientError)
+
+
+def _answer(error: BaseException) -> tuple[str, int, dict[str, str]]:
+    """Code, status and headers of the service's reply; s3fs hands it on as the cause of an exception of its own."""
+    reply = getattr(error.__cause__, "response", None) or {}
+    about = reply.get("ResponseMetadata", {})
+    return str(reply.get("Error", {}).get("Code", "")), int(about.get("HTTPStatusCode", 0)), about.get("HTTPHeaders", {})
+
+
+def _meaning(error: Exception, what: str, asked_version: bool) -> StorageError:
+    from botocore.exceptions import NoCredentialsError, ParamValidationError, PartialCredentialsError  # noqa: PLC0415
+
+    code, status, headers = _answer(error)
+    if headers.get("x-amz-delete-marker") == "true":
+        return ReferenceMissing(f"{what}: it was deleted, a delete marker stands in its place: remove the marker, or name an older version")
+    if asked_version and code in _NO_SUCH_VERSION:
+        return VersionGone(f"{what}: {_MEANINGS['NoSuchVersion'][1]}")
+    if isinstance(error, ParamValidationError):
+        return InvalidReference(f"{what}: {error}")
+    if isinstance(error, NoCredentialsError | PartialCredentialsError):
+        return Unreadable(f"{what}: no credentials were found: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile")
+    kind, reason = (
+        _MEANINGS.get(code) or _MEANINGS.get(str(status)) or (RemoteUnavailable, f"the service failed ({error}): try again later")
+    )
+    return kind(f"{what}: {reason}")

@@ -1,0 +1,38 @@
+"""Schemes this program keeps on record without ever speaking to them: named, listed, compared, never read.
+
+Not for anything that has a handler. Such a pin carries no etag and says of itself that it is not verifiable.
+"""
+
+from typing import BinaryIO, NoReturn
+
+from storage.entry import Entry, Pin, printable
+from storage.errors import InvalidReference
+from storage.transfer.reference.scheme import Standing, Wish, scheme_of
+
+
+def pin(wish: Wish) -> list[Entry]:
+    """One unverified entry under the name the caller gave.
+
+    Raises:
+        InvalidReference: no name was given; what the URI means is unknown here, so none can be derived.
+    """
+    if wish.name is None:
+        raise InvalidReference(f"{printable(wish.uri)} is of a scheme that is only tracked: pass name= to say what its entry is called")
+    return [Entry.reference(wish.name, Pin(wish.uri))]
+
+
+def fetch(pin: Pin, size: int | None, out: BinaryIO) -> NoReturn:
+    """Nothing.
+
+    Raises:
+        InvalidReference: always.
+    """
+    raise InvalidReference(
+        f"{printable(pin.uri)} cannot be downloaded here: {scheme_of(pin.uri)}:// is only tracked."
+        " s3://, http(s):// and file:// references can; for this one use the tool it belongs to"
+    )
+
+
+def check(pin: Pin, size: int | None) -> Standing:
+    """Always unverifiable."""
+    return Standing.UNVERIFIABLE

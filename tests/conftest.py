@@ -1,0 +1,33 @@
+"""What tests of every house may ask for: an S3 service, and a proxy in front of it that misbehaves on demand."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.proxy import Proxy
+from tests.faults.s3 import Service, service
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Service]:
+    """The S3 service of this session; `tests.faults.s3` says which."""
+    with service() as running:
+        yield running
+
+
+@pytest.fixture
+def s3(s3_server: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The same service, with the environment pointing to it."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_S3_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {**s3_server.environment, "AWS_ENDPOINT_URL_S3": s3_server.url}.items():
+        monkeypatch.setenv(name, value)
+    return s3_server
+
+
+@pytest.fixture
+def s3_proxy(s3: Service, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy in front of the service, with the environment pointing to the proxy; `s3.client` still goes straight to the service."""
+    with Proxy(s3.url) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_S3", proxy.url)
+        yield proxy
