@@ -150,5 +150,5 @@ class MemoryLedger:
 
     def forget(self, records: Sequence[BlobRecord]) -> None:
         for row in records:
-            if self.rows.get((row.domain, row.blob.digest)) == row:
+            if row.state is BlobState.DELETING and self.rows.get((row.domain, row.blob.digest)) == row:
                 del self.rows[(row.domain, row.blob.digest)]

@@ -81,18 +81,16 @@ class LocalBackend(Backend):
 
     def stage(self, session: str) -> Staged:
         self._refuse_when_sealed()
-        directory = self._staging(session)
-        path = directory / secrets.token_hex(8)
+        path = self._staging(session) / secrets.token_hex(8)
         with disk.refusals(path):
-            try:
-                fd = disk.create(path)
-            except FileNotFoundError:
+            while True:
+                with suppress(FileNotFoundError):
+                    return LocalStaged(path, disk.create(path))
+                # Not made yet, or removed by a publish of the same session just now.
                 if not self.root.is_dir():
-                    raise self._gone() from None
-                disk.make_directories(directory.parent)
-                disk.mkdir(directory, 0o700)
-                fd = disk.create(path)
-        return LocalStaged(path, fd)
+                    raise self._gone()
+                disk.make_directories(path.parent.parent)
+                disk.mkdir(path.parent, 0o700)
 
     def publish(self, staged: Sequence[tuple[Staged, str]]) -> None:
         self._refuse_when_sealed()
@@ -106,6 +104,9 @@ class LocalBackend(Backend):
             self._flush_names({target.parent for _, target in pieces})
         for piece, _ in pieces:
             piece.drop()
+        for directory in {piece.path.parent for piece, _ in pieces}:
+            with suppress(OSError):  # something else is staged there
+                disk.rmdir(directory)
 
     def _place(self, piece: LocalStaged, target: Path) -> None:
         try:

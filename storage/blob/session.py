@@ -80,7 +80,7 @@ class Place(Protocol):
 class Session:
     """See the top of this file.
 
-    `stored` counts the blobs this session had to write, `known` those it was given and did not: what is taken twice is known the second time.
+    `stored` counts the blobs this session had to write, `known` those it was given and did not: the second time, bytes are known.
     """
 
     def __init__(self, store: Place) -> None:

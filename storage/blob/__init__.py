@@ -1,0 +1,1 @@
+"""Where bytes rest, and the rules of every such place."""

@@ -1,0 +1,1 @@
+"""Keeping a store honest: verifying what is there, freeing what nobody needs."""

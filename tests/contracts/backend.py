@@ -1,0 +1,169 @@
+"""The laws of `storage.blob.backend`, as one suite for every backend.
+
+Subclass `BackendContract` in a file pytest collects, and give it a fixture `backend` that yields an empty one:
+
+    class TestMemory(BackendContract):
+        @pytest.fixture
+        def backend(self) -> MemoryBackend:
+            return MemoryBackend()
+
+Every key used here is one that `storage.layout.blob_key` gives for the bytes under it.
+"""
+
+from collections.abc import Iterable
+
+import pytest
+
+from storage.blob.backend import Backend, Staged
+from storage.digest import Digest
+from storage.errors import BlobMissing, InvalidPath
+from storage.layout import blob_key
+
+SIZES = (0, 1, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20)
+
+
+def key_of(data: bytes, domain: str = "d") -> str:
+    return blob_key(domain, Digest.of(data))
+
+
+def staged(backend: Backend, data: bytes, session: str = "s1") -> Staged:
+    with backend.stage(session) as piece:
+        piece.write(data)
+    return piece
+
+
+def put(backend: Backend, *contents: bytes, session: str = "s1") -> list[str]:
+    keys = [key_of(data) for data in contents]
+    backend.publish([(staged(backend, data, session), key) for data, key in zip(contents, keys, strict=True)])
+    return keys
+
+
+def content(pieces: Iterable[bytes]) -> bytes:
+    return b"".join(pieces)
+
+
+class BackendContract:
+    """See the top of this file."""
+
+    @pytest.mark.parametrize("size", SIZES)
+    def test_reads_back_what_was_published(self, backend: Backend, size: int) -> None:
+        """Bytes of any size come back as they were, with their size."""
+        data = bytes(range(256)) * (size // 256 + 1)
+        [key] = put(backend, data[:size])
+
+        assert data[:size] == content(backend.read(key))
+        assert size == backend.size(key)
+
+    def test_reads_ranges(self, backend: Backend) -> None:
+        """A range is read from its start, for its length, cut at the end of the bytes."""
+        [key] = put(backend, b"0123456789" * 300_000)
+
+        assert b"345" == content(backend.read(key, 3, 3))
+        assert b"789" == content(backend.read(key, 2_999_997))
+        assert b"9" == content(backend.read(key, 2_999_999, 50))
+        assert b"" == content(backend.read(key, 3_000_000))
+        assert b"" == content(backend.read(key, 0, 0))
+
+    def test_absence_is_told_by_the_call(self, backend: Backend) -> None:
+        """A key that is not there raises BlobMissing at once, not at the first piece."""
+        with pytest.raises(BlobMissing):
+            backend.read(key_of(b"never"))
+        with pytest.raises(BlobMissing):
+            backend.size(key_of(b"never"))
+
+    def test_staged_bytes_are_invisible(self, backend: Backend) -> None:
+        """What is staged cannot be read or listed before it is published."""
+        piece = staged(backend, b"soon")
+
+        assert [] == list(backend.keys())
+        assert ["s1"] == backend.sessions()
+        piece.drop()
+
+    def test_publishes_many_at_once(self, backend: Backend) -> None:
+        """One call publishes many pieces, also with a key twice."""
+        contents = [b"%d" % number for number in range(40)]
+        keys = put(backend, *contents, contents[0])
+
+        assert contents == [content(backend.read(key)) for key in keys[:-1]]
+        assert {(key, len(data)) for key, data in zip(keys, contents, strict=False)} == set(backend.keys())
+        assert [] == backend.sessions()
+
+    def test_publishing_an_existing_key_keeps_it(self, backend: Backend) -> None:
+        """A key that is there keeps its bytes, the staged ones are dropped, and that is no error."""
+        [key] = put(backend, b"first")
+        backend.publish([(staged(backend, b"other"), key)])
+
+        assert b"first" == content(backend.read(key))
+        assert [] == backend.sessions()
+
+    def test_publishes_nothing(self, backend: Backend) -> None:
+        """Publishing no pieces does nothing."""
+        backend.publish([])
+
+        assert [] == list(backend.keys())
+
+    def test_an_error_while_staging_drops_the_piece(self, backend: Backend) -> None:
+        """Leaving the block of a piece with any exception drops it, an interrupt included."""
+        with pytest.raises(KeyboardInterrupt), backend.stage("s1") as piece:
+            piece.write(b"half")
+            raise KeyboardInterrupt
+        backend.sweep("s1")
+
+        assert [] == backend.sessions()
+
+    def test_dropping_twice_is_allowed(self, backend: Backend) -> None:
+        """A piece may be dropped again, and after it was published, which changes nothing."""
+        piece = staged(backend, b"data")
+        backend.publish([(piece, key_of(b"data"))])
+        piece.drop()
+        piece.drop()
+
+        assert b"data" == content(backend.read(key_of(b"data")))
+
+    def test_sweeping_takes_one_session(self, backend: Backend) -> None:
+        """A sweep drops what its session staged, nothing of another's and nothing published; and may be repeated."""
+        [key] = put(backend, b"there", session="s1")
+        staged(backend, b"mine", "s1")
+        other = staged(backend, b"yours", "s2")
+        backend.sweep("s1")
+        backend.sweep("s1")
+
+        assert ["s2"] == backend.sessions()
+        backend.publish([(other, key_of(b"yours"))])
+        assert {key, key_of(b"yours")} == {name for name, _ in backend.keys()}
+
+    def test_removing_twice_is_allowed(self, backend: Backend) -> None:
+        """Removing makes a key absent, whether or not it was there, and it can be published again."""
+        [key] = put(backend, b"data")
+        backend.remove(key)
+        backend.remove(key)
+
+        with pytest.raises(BlobMissing):
+            backend.size(key)
+        assert [key] == put(backend, b"data")
+        assert b"data" == content(backend.read(key))
+
+    def test_lists_by_prefix(self, backend: Backend) -> None:
+        """Listing gives every key that begins with the text, wherever that ends."""
+        keys = put(backend, *[b"%d" % number for number in range(30)])
+
+        for length in (0, 3, 8, 10, len("objects/d/blake3/"), len("objects/d/blake3/") + 1, len(keys[0]) - 1, len(keys[0])):
+            prefix = keys[0][:length]
+            assert {key for key in keys if key.startswith(prefix)} == {key for key, _ in backend.keys(prefix)}
+        assert [] == list(backend.keys("objects/other"))
+
+    @pytest.mark.fault("N01", "N02")
+    @pytest.mark.parametrize("key", ["", "/etc/passwd", "objects/../format.json", "../objects/x", "objects//x", "objects/./x", "format.json"])
+    def test_keys_stay_inside(self, backend: Backend, key: str) -> None:
+        """A key that is not one of the layout is refused by whatever takes a key."""
+        for call in (backend.read, backend.size, backend.remove):
+            with pytest.raises(InvalidPath):
+                call(key)
+
+    def test_generations_rest_apart(self, backend: Backend) -> None:
+        """Two generations of a blob are two keys: removing the older leaves the newer."""
+        old, new = blob_key("d", Digest.of(b"x")), blob_key("d", Digest.of(b"x"), 1)
+        backend.publish([(staged(backend, b"x"), old), (staged(backend, b"x"), new)])
+        backend.remove(old)
+
+        assert b"x" == content(backend.read(new))

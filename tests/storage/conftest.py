@@ -1,0 +1,121 @@
+"""A store in a fresh directory, and the few things one does with it."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from storage.blob import disk
+from storage.blob.home import Home
+from storage.blob.local import LocalBackend
+from storage.blob.session import Count
+from storage.blob.store import Store
+from storage.digest import Digest
+from storage.layout import blob_key
+from storage.ledger import MemoryLedger
+from storage.manifest import Manifest
+from storage.transfer.ingest import ingest_tree, store_manifest
+from storage.transfer.scan import scan
+
+
+@dataclass
+class Shelf:
+    """A local store with a ledger in memory."""
+
+    store: Store
+    ledger: MemoryLedger
+    backend: LocalBackend
+    stored: Count = Count()
+
+    def log(self, root: Path) -> Manifest:
+        """Take a directory in and commit it."""
+        with self.store.session() as session:
+            built = store_manifest(ingest_tree(scan(root), session), session)
+            session.publish()
+            self.ledger.commit(session.id, list(built.blobs) + [entry.digest for entry in built.manifest if entry.digest])
+            self.stored = session.stored
+        return built.manifest
+
+    def put(self, *contents: bytes) -> list[Digest]:
+        """Take bytes in and commit them."""
+        with self.store.session() as session:
+            digests = [session.take_bytes(data).digest for data in contents]
+            session.publish()
+            self.ledger.commit(session.id, digests)
+        return digests
+
+    def object(self, digest: Digest) -> Path:
+        """The file that holds a blob."""
+        return self.backend.root / blob_key(self.store.domain, digest)
+
+    def rot(self, digest: Digest, bit: int) -> None:
+        """Flip one bit of a blob's file."""
+        path = self.object(digest)
+        data = bytearray(path.read_bytes())
+        data[bit // 8] ^= 1 << bit % 8
+        path.chmod(0o644)
+        path.write_bytes(data)
+
+    def quarantined(self) -> list[bytes]:
+        return [path.read_bytes() for path in sorted((self.backend.root / "quarantine").glob("*"))]
+
+    def leftovers(self) -> list[Path]:
+        """Files of the store that are not objects and not its format."""
+        return [path for path in self.backend.root.rglob("*") if path.is_file() and "objects" not in path.parts and path.name != "format.json"]
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Shelf:
+    backend, ledger = Home.create_or_open(tmp_path / "store").backend, MemoryLedger()
+    return Shelf(Store(backend, ledger, "d"), ledger, backend)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Path]:
+    """An empty source directory, which must be afterwards as the test left it before it was read: see `untouched`."""
+    root = tmp_path / "tree"
+    root.mkdir()
+    yield root
+
+
+@pytest.fixture
+def untouched() -> Callable[[Path], dict[str, tuple[object, ...]]]:
+    """What can be seen of every file below a directory, content included; equal before and after means that nobody touched it."""
+
+    def look(root: Path) -> dict[str, tuple[object, ...]]:
+        seen: dict[str, tuple[object, ...]] = {}
+        for path in sorted(root.rglob("*")):
+            about = path.lstat()
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            seen[str(path)] = (about.st_ino, about.st_mode, about.st_nlink, about.st_size, about.st_mtime_ns, about.st_ctime_ns, content)
+        return seen
+
+    return look
+
+
+@pytest.fixture
+def effects(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """Every side effect on the disk from here on, in order."""
+    seen: list[tuple[str, str]] = []
+    monkeypatch.setattr(disk, "observe", lambda effect, path: seen.append((effect, path)))
+    return seen
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], None]:
+    """Make the k-th side effect from here on, and every one after it but clean-up, fail with an errno."""
+
+    def arm(errno_: int, at: int) -> None:
+        count = 0
+
+        def observe(effect: str, path: str) -> None:
+            nonlocal count
+            count += effect not in ("unlink", "rmdir")
+            if count > at and effect not in ("unlink", "rmdir"):
+                raise OSError(errno_, "injected", path)
+
+        monkeypatch.setattr(disk, "observe", observe)
+
+    return arm
