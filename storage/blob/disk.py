@@ -83,6 +83,18 @@ def create(path: Where, mode: int = 0o600, dir_fd: int | None = None) -> int:
     return os.open(path, _NEW, mode, dir_fd=dir_fd)
 
 
+def open_end(path: Where, mode: int = 0o600) -> int:
+    """A descriptor that appends to the file, made with `mode` when it is not there."""
+    notice("open_end", path)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+
+
+def shorten(fd: int, size: int, path: Where) -> None:
+    """Cut the file off after `size` bytes."""
+    notice("shorten", path)
+    os.ftruncate(fd, size)
+
+
 def write(fd: int, data: Buffer, path: Where) -> None:
     """Write all of `data`, however many calls that takes."""
     view = memoryview(data).cast("B")

@@ -1,0 +1,1 @@
+"""Between a working tree and the store."""
