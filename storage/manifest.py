@@ -94,7 +94,12 @@ def build(entries: Iterable[Entry], algorithm: str = DEFAULT_ALGORITHM) -> Built
         InvalidManifest: a path twice, a path that is file and directory at once, or two spellings of one name.
         InvalidPath: a path no manifest may hold.
     """
-    ordered = sorted(entries, key=lambda entry: entry.order)
+    listed = list(entries)
+    for entry in listed:
+        check_path(entry.path)
+        if entry.target is not None:
+            check_path(entry.target)
+    ordered = sorted(listed, key=lambda entry: entry.order)
     for one, other in pairwise(ordered):
         if one.path == other.path:
             raise InvalidManifest(f"entry {one.path!r} is there twice")
