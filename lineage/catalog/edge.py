@@ -124,3 +124,12 @@ def members(c: Connection, project_id: int | None = None) -> tuple[list[int], li
     runs = [row[0] for row in c.execute(f"SELECT id FROM run{where} ORDER BY id", values)]
     text = f"SELECT version.id FROM version JOIN collection ON collection.id = version.collection_id{where} ORDER BY version.id"
     return runs, [row[0] for row in c.execute(text, values)]
+
+
+def between(c: Connection, reached: Collection[int], direction: Direction, start_run: int | None) -> list[Edge]:
+    """The dependency edges among versions that are closed in that direction, and those of the run they were reached from."""
+    near = Neighbours(c)
+    found = list(near.makers(reached) if direction is Direction.UP else near.uses(reached))
+    passed = {edge.run for edge in found} | (set() if start_run is None else {start_run})
+    onward = near.inputs(passed) if direction is Direction.UP else near.made(passed)
+    return found + [edge for edge in onward if edge.version in reached]

@@ -1,30 +1,22 @@
 """Summaries: the one value of each metric that speaks for a run, with its number beside it so that an index orders runs by it."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lineage.catalog.open import Connection
 from lineage.model.document import canonical
-from lineage.model.metric import number
-
-_NAMES = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+from lineage.model.metric import number, tagged, untagged
 
 
 def encode(value: Any) -> str:
-    """The text a value is kept as; NaN and infinities, which JSON lacks, are tagged."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return canonical({"_type": "number", "value": str(value)})
-    return canonical(value)
+    """The text a value is kept as."""
+    return canonical(tagged(value))
 
 
 def decode(text: str) -> Any:
     """The inverse of `encode`."""
-    value = json.loads(text)
-    if isinstance(value, dict) and value.get("_type") == "number":
-        return _NAMES[value["value"]]
-    return value
+    return untagged(json.loads(text))
 
 
 def put(c: Connection, run_id: int, values: Mapping[str, Any]) -> None:

@@ -30,6 +30,9 @@ from storage.errors import ReadOnlyStore, StoreFull
 
 Connection = sqlite3.Connection
 
+observe: Callable[[str], None] | None = None
+"""Told of "begin" and "commit" just before each and of "committed" just after, so that a test can kill the process there. What it raises, the transaction raises."""
+
 APPLICATION_ID = 0x4C4E4547  # "LNEG"
 NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "glusterfs", "lustre", "sshfs"})
 """`fuse.` anything counts as one too: nobody can say what locks mean there."""
@@ -152,10 +155,13 @@ class Catalog:
             if connection.in_transaction:
                 yield connection
                 return
+            _tell("begin")
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                _tell("commit")
                 connection.execute("COMMIT")
+                _tell("committed")
             except BaseException:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -211,6 +217,11 @@ class Catalog:
             for connection in mine:
                 connection.close()
         self.lock.close()
+
+
+def _tell(effect: str) -> None:
+    if observe is not None:
+        observe(effect)
 
 
 def _matches(pattern: str, text: object) -> bool:

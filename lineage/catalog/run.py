@@ -81,32 +81,18 @@ def count(c: Connection, clause: Clause) -> int:
     return int(c.execute(text, clause.where_values).fetchone()[0])
 
 
-def insert(
-    c: Connection, project_id: int, name: str, now: int, *, display_name: str, state: RunState, owner: str | None = None, **fields: Any
-) -> int:
-    """The number of a new run. `fields`: job_type, group_name, notes, config, sweep_id, finished_at, exit_code."""
+_INSERTED = (
+    *("display_name", "state", "job_type", "group_name", "notes", "config", "sweep_id", "finished_at", "exit_code", "owner"),
+    *("project_id", "name", "created_at", "heartbeat_at"),
+)
+_INSERT = f"INSERT INTO run ({', '.join(_INSERTED)}) VALUES ({marks(len(_INSERTED))})"
+
+
+def insert(c: Connection, project_id: int, name: str, now: int, fields: Mapping[str, Any]) -> int:
+    """The number of a new run; `fields` must name its state and display name, and may name what else `update` takes."""
     config = document(fields.get("config") or {})
-    cursor = c.execute(
-        "INSERT INTO run (project_id, name, display_name, state, job_type, group_name, notes, config, sweep_id, created_at, heartbeat_at,"
-        " finished_at, exit_code, owner) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            project_id,
-            name,
-            display_name,
-            state,
-            fields.get("job_type"),
-            fields.get("group_name"),
-            fields.get("notes"),
-            config,
-            fields.get("sweep_id"),
-            now,
-            now,
-            fields.get("finished_at"),
-            fields.get("exit_code"),
-            owner,
-        ),
-    )
-    return int(cursor.lastrowid or 0)
+    values = [config if column == "config" else fields.get(column) for column in _INSERTED[:-4]]
+    return int(c.execute(_INSERT, (*values, project_id, name, now, now)).lastrowid or 0)
 
 
 _COLUMNS = frozenset(

@@ -90,12 +90,11 @@ def latest(c: Connection, collection_id: int) -> VersionRecord | None:
     return None if row[0] is None else get(c, row[0], collection_id)
 
 
-def of_digest(c: Connection, collection_id: int, digest: str, *, live: bool = False) -> VersionRecord | None:
+def of_digest(c: Connection, collection_id: int, digest: str) -> VersionRecord | None:
     """The version of a collection with that content, the live one first, else the newest tombstone."""
     row = c.execute(
-        _SELECT + "WHERE member.collection_id = ? AND version.digest = ? AND (version.state = 'live' OR ? = 0) "
-        "ORDER BY version.state = 'live' DESC, version.id DESC LIMIT 1",
-        (collection_id, digest, live),
+        _SELECT + "WHERE member.collection_id = ? AND version.digest = ? ORDER BY version.state = 'live' DESC, version.id DESC LIMIT 1",
+        (collection_id, digest),
     ).fetchone()
     return None if row is None else _record(row)
 
@@ -168,6 +167,10 @@ def update(c: Connection, version_id: int, fields: Mapping[str, Any]) -> None:
 
 def set_tags(c: Connection, version_id: int, tags: Iterable[str]) -> None:
     c.execute("DELETE FROM version_tag WHERE version_id = ?", (version_id,))
+    add_tags(c, version_id, tags)
+
+
+def add_tags(c: Connection, version_id: int, tags: Iterable[str]) -> None:
     c.executemany("INSERT INTO version_tag VALUES (?, ?) ON CONFLICT DO NOTHING", [(version_id, tag) for tag in tags])
 
 
@@ -218,3 +221,9 @@ def made_by(c: Connection, run_id: int) -> list[int]:
     return [row["id"] for row in rows]
 
 
+
+
+def live_of_digest(c: Connection, collection_id: int, digest: str) -> int | None:
+    """The collection's own live version with that content."""
+    row = c.execute("SELECT id FROM version WHERE collection_id = ? AND digest = ? AND state = 'live'", (collection_id, digest)).fetchone()
+    return None if row is None else int(row[0])

@@ -4,12 +4,13 @@ A history row is a step, a time and values by key. A summary holds the last valu
 or infinite; everything else follows `document.py`. A key with a nested dictionary is kept flat, joined with dots, as it is asked for.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lineage.model.document import check_document
+from lineage.model.document import canonical, check_document
 from lineage.model.errors import InvalidMetadata
 
 MAX_KEY = 512
@@ -83,3 +84,28 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
     for row in rows:
         summary.update(row.values)
     return summary
+
+
+def tagged(value: Any) -> Any:
+    """`value` with NaN and infinities, which JSON lacks, written out; `untagged` is the inverse."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"_type": "number", "value": str(value)}
+    return value
+
+
+def untagged(value: Any) -> Any:
+    """The inverse of `tagged`."""
+    if isinstance(value, dict) and value.get("_type") == "number":
+        return float(value["value"])
+    return value
+
+
+def write_row(row: Row) -> str:
+    """A row as one line of JSON; `read_row` is the inverse."""
+    return canonical({"step": row.step, "time": row.time, "values": {key: tagged(value) for key, value in row.values.items()}})
+
+
+def read_row(text: str) -> Row:
+    """The row that `write_row` wrote."""
+    found = json.loads(text)
+    return Row(found["step"], found["time"], {key: untagged(value) for key, value in found["values"].items()})

@@ -1,0 +1,71 @@
+"""End a run: seal its journal into a blob, settle its summary, write down how it ended. Runs whose process died are ended for them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lineage.actions.find import run_by_id
+from lineage.actions.open import Engine
+from lineage.catalog import blob as blobs
+from lineage.catalog import metric as metrics
+from lineage.catalog import project as projects
+from lineage.catalog import run as runs
+from lineage.catalog.process import is_alive
+from lineage.model.metric import read_row, summarise
+from lineage.model.run import ALIVE, RunRecord, RunState
+from storage.blob import disk
+from storage.blob.journal import texts, whole_lines
+
+
+def finish_run(
+    engine: Engine, run_id: int, *, exit_code: int = 0, state: RunState | None = None, summary: Mapping[str, Any] | None = None
+) -> RunRecord:
+    """The run as it ended: finished, or failed when `exit_code` is not 0, unless `state` says otherwise. Again changes nothing but the state."""
+    record = run_by_id(engine, run_id)
+    ended = state or (RunState.FINISHED if exit_code == 0 else RunState.FAILED)
+    fields = {"state": ended, "exit_code": exit_code, "finished_at": engine.now, "heartbeat_at": engine.now, "owner": None}
+    _seal(engine, record, fields, dict(summary or {}))
+    return run_by_id(engine, run_id)
+
+
+def _seal(engine: Engine, record: RunRecord, fields: dict[str, Any], summary: dict[str, Any]) -> None:
+    journal = engine.journal(record.id)
+    lines = list(whole_lines(journal))
+    rows = [read_row(text) for text in texts(lines)]
+    if rows:
+        fields["step"] = max(record.step, rows[-1].step + 1)
+        summary = summarise(rows) | summary
+    with engine.catalog.read() as c:
+        domain = projects.get(c, record.project_id).domain
+
+    with engine.store(domain).session() as session:
+        blob = session.take_bytes(b"".join(lines)) if lines else None
+        session.publish()
+        with engine.catalog.tx() as c:
+            if blob is not None:
+                runs.add_history(c, record.id, domain, str(blob.digest))
+                blobs.commit_session(c, session.id)
+            metrics.put(c, record.id, summary)
+            runs.update(c, record.id, fields)
+
+    if lines:
+        disk.unlink(journal)
+
+
+def end_crashed(engine: Engine) -> list[int]:
+    """Mark the runs whose process is gone as crashed, with everything they had logged; their numbers."""
+    if engine.catalog.is_read_only:
+        return []
+    with engine.catalog.read() as c:
+        gone = [run_id for run_id, owner in runs.alive(c) if owner is not None and not is_alive(owner)]
+    for run_id in gone:
+        record = run_by_id(engine, run_id)
+        if record.state in ALIVE:
+            state = RunState.PREEMPTED if record.state is RunState.PREEMPTING else RunState.CRASHED
+            _seal(engine, record, {"state": state, "finished_at": record_end(record, engine), "owner": None}, {})
+    return gone
+
+
+def record_end(record: RunRecord, engine: Engine) -> int:
+    """When a run that nobody ended was last heard of."""
+    last = record.heartbeat_at or record.created_at
+    return min(engine.now, int(last.timestamp() * 1_000_000))

@@ -1,0 +1,40 @@
+"""Write a live run's history: each row is with the operating system before the call returns, so a killed run keeps what it logged."""
+
+from lineage.actions.open import Engine
+from lineage.catalog import run as runs
+from lineage.model.metric import Row, write_row
+from lineage.model.run import RunRecord
+from storage.blob.journal import Journal
+
+
+class History:
+    """The open journal of one run. One thread at a time."""
+
+    def __init__(self, engine: Engine, run: RunRecord) -> None:
+        self.step = run.step
+        """The next step, one more than the last that was appended."""
+        self._engine = engine
+        self._run_id = run.id
+        self._journal: Journal | None = None
+
+    def append(self, row: Row) -> None:
+        """Keep one row. Raises: StoreFull, Unavailable; then it is not kept."""
+        if self._journal is None:
+            self._journal = Journal(self._engine.journal(self._run_id))
+        self._journal.append(write_row(row))
+        self.step = max(self.step, row.step + 1)
+
+    def close(self) -> None:
+        """Every row survives a power loss, and the run remembers its next step."""
+        if self._journal is None:
+            return
+        self._journal.flush()
+        self._journal.close()
+        self._journal = None
+        with self._engine.catalog.tx() as c:
+            runs.update(c, self._run_id, {"step": self.step})
+
+
+def open_history(engine: Engine, run: RunRecord) -> History:
+    """The history of a run that was just started or resumed; no file is made until a row comes."""
+    return History(engine, run)

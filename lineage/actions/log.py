@@ -1,0 +1,181 @@
+"""Log a version: the one commit point of the engine.
+
+Bytes first: files, segments and manifest are durable in the store before the catalogue hears of the version. Then one transaction makes
+version, number, aliases and edges exist and the pinned blobs live. A crash before it leaves garbage that reclaim finds, a crash after it
+leaves a complete version; there is nothing in between.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lineage.actions.find import version_by_id
+from lineage.actions.open import Engine
+from lineage.actions.read import manifest as read_manifest
+from lineage.catalog import blob as blobs
+from lineage.catalog import collection as collections
+from lineage.catalog import edge as edges
+from lineage.catalog import version as versions
+from lineage.catalog.open import Connection
+from lineage.model.artifact import VersionRecord
+from lineage.model.document import check_document
+from lineage.model.errors import Conflict, UsageError
+from lineage.model.names import LATEST, check_alias, check_collection, check_tag, check_type
+from lineage.model.project import ProjectRecord
+from lineage.model.retention import Policy
+from storage.blob.session import Count, Session
+from storage.digest import Blob
+from storage.entry import Entry
+from storage.manifest import Built, decode_segment
+from storage.transfer.ingest import store_manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a version will be, besides its content."""
+
+    name: str
+    type: str
+    description: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    policy: Policy = Policy()
+    history_step: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """The version, whether it is new, and how much of its content had to be stored and how much was there already."""
+
+    version: VersionRecord
+    is_new: bool
+    stored: Count
+    known: Count
+
+
+def log_version(
+    engine: Engine,
+    project: ProjectRecord,
+    draft: Draft,
+    entries: Iterable[Entry],
+    session: Session,
+    *,
+    run_id: int | None = None,
+    aliases: Sequence[str] = (),
+    tags: Sequence[str] = (),
+    incremental: bool = False,
+    key: str | None = None,
+) -> Logged:
+    """The version with this content: a new one, or the live one of the collection that has it already, which is then the latest again.
+
+    `session` took the bytes of `entries` in the project's domain, and is closed here, whatever happens. `incremental` adds to the latest
+    version instead of replacing it. `key` makes a repeated commit answer with what the first one made.
+
+    Raises:
+        InvalidName, InvalidMetadata, InvalidManifest: nothing was logged.
+        UsageError: the collection holds another type.
+        Conflict: the session was given up for dead meanwhile; log again.
+    """
+    try:
+        checked = _check(draft, aliases, tags)
+        named = list(entries)
+        if incremental:
+            named = _merged(engine, project, draft.name, named, session)
+        built = store_manifest(named, session)
+        session.publish()
+        version_id, is_new = _commit(engine, project, checked, built, session, run_id, key)
+        return Logged(version_by_id(engine, version_id), is_new, session.stored, session.known)
+    finally:
+        session.close()
+
+
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    draft: Draft
+    metadata: dict[str, Any]
+    aliases: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+def _check(draft: Draft, aliases: Sequence[str], tags: Sequence[str]) -> _Checked:
+    check_collection(draft.name)
+    check_type(draft.type)
+    given = tuple(check_alias(alias) for alias in aliases if alias != LATEST)
+    return _Checked(draft, check_document(draft.metadata), given, tuple(check_tag(tag) for tag in tags))
+
+
+def _merged(engine: Engine, project: ProjectRecord, name: str, entries: list[Entry], session: Session) -> list[Entry]:
+    with engine.catalog.read() as c:
+        series = collections.find(c, project.id, name)
+        base = None if series is None else versions.latest(c, series.id)
+    if base is None:
+        return entries
+    merged = read_manifest(engine, base).entries | {entry.path: entry for entry in entries}
+    keep_blobs(engine, project.domain, merged.values(), session)
+    return list(merged.values())
+
+
+def keep_blobs(engine: Engine, domain: str, entries: Iterable[Entry], session: Session) -> None:
+    """Pin the blobs of entries that come from an earlier version of the same domain."""
+    digests = {entry.digest for entry in entries if entry.digest is not None}
+    found = engine.ledger.find(domain, digests)
+    session.keep([Blob(record.blob.digest, record.blob.size, record.blob.checksum) for record in found.values()])
+
+
+def _commit(
+    engine: Engine, project: ProjectRecord, checked: _Checked, built: Built, session: Session, run_id: int | None, key: str | None
+) -> tuple[int, bool]:
+    draft, now = checked.draft, engine.now
+    with engine.catalog.tx() as c:
+        if key is not None and (made := versions.of_key(c, key)) is not None:
+            return made, False
+        if not blobs.is_open(c, session.id):
+            raise Conflict("this writer was given up for dead while it was away: log again, nothing was recorded")
+        collection_id, type_ = collections.ensure(c, project.id, draft.name, draft.type, now)
+        if type_ != draft.type:
+            raise UsageError(f"artifact {draft.name!r} holds versions of type {type_!r}, not {draft.type!r}: use that type or another name")
+        same = versions.live_of_digest(c, collection_id, str(built.manifest.digest))
+        if same is not None:
+            blobs.commit_session(c, session.id)
+            versions.touch(c, same, versions.next_order(c))
+            version_id = same
+        else:
+            version_id = _insert(c, project.domain, collection_id, checked, built, session.id, now)
+        if run_id is not None:
+            edges.add_logged(c, run_id, version_id, now, is_maker=same is None)
+        collections.set_aliases(c, collection_id, version_id, checked.aliases, now)
+        if checked.tags:
+            versions.add_tags(c, version_id, checked.tags)
+        if key is not None:
+            versions.remember_key(c, key, version_id, now)
+        return version_id, same is None
+
+
+def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, built: Built, session: str, now: int) -> int:
+    manifest, draft = built.manifest, checked.draft
+    segments = [
+        blobs.ensure_segment(
+            c, domain, segment, [entry.digest for entry in decode_segment(manifest.read(segment.digest)) if entry.digest is not None]
+        )
+        for segment in manifest.segments
+    ]
+    manifest_id = blobs.blob_id(c, domain, manifest.digest)
+    blobs.commit_session(c, session)
+    number = collections.next_number(c, collection_id)
+    order = versions.next_order(c)
+    versions.insert(
+        c,
+        order,
+        collection_id,
+        number,
+        str(manifest.digest),
+        now,
+        size=manifest.size,
+        entries=len(manifest),
+        manifest_id=manifest_id,
+        description=draft.description,
+        metadata=checked.metadata,
+        policy=draft.policy,
+        history_step=draft.history_step,
+    )
+    blobs.add_version_segments(c, order, segments)
+    return order

@@ -1,0 +1,127 @@
+"""The open house: catalogue, bytes, clock and actor in one value, which every action takes first."""
+
+import datetime as dt
+import getpass
+import os
+import re
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from lineage.catalog import project as projects
+from lineage.catalog.blob import SqlLedger
+from lineage.catalog.column import instant
+from lineage.catalog.open import Catalog
+from lineage.model.access import Act, Actor, authorize
+from lineage.model.errors import NotFound
+from lineage.model.names import DEFAULT_PROJECT, ProjectPath
+from lineage.model.project import ProjectRecord, Visibility
+from storage.blob.cache import Cache
+from storage.blob.home import Home
+from storage.blob.store import Store
+from storage.layout import JOURNALS
+
+Clock = Callable[[], dt.datetime]
+
+
+def utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An open store. Any thread may use it, and a forked child too."""
+
+    home: Home
+    catalog: Catalog
+    actor: Actor
+    entity: str
+    """The default entity: the local user."""
+    clock: Clock = utc_now
+    cache_root: Path | None = None
+
+    @property
+    def now(self) -> int:
+        """The clock as the catalogue keeps instants."""
+        return instant(self.clock()) or 0
+
+    @cached_property
+    def ledger(self) -> SqlLedger:
+        return SqlLedger(self.catalog, lambda: self.now)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """Where bytes of references are kept between downloads, bounded."""
+        return Cache(self.cache_root or self.home.root / "cache")
+
+    def store(self, domain: str) -> Store:
+        """The blobs of one dedup domain."""
+        return Store(self.home.backend, self.ledger, domain, self.home.format.algorithm)
+
+    def journal(self, run_id: int) -> Path:
+        """Where a live run's metrics go before they are sealed."""
+        return self.home.root / JOURNALS / f"{run_id}.jsonl"
+
+    def place(self, path: ProjectPath) -> tuple[str, str]:
+        """Entity and project of a path, the defaults filled in."""
+        return path.entity or self.entity, path.project or DEFAULT_PROJECT
+
+    def close(self) -> None:
+        self.catalog.close()
+
+
+_opening = threading.Lock()
+
+
+def open_engine(root: Path, *, entity: str | None = None, clock: Clock | None = None, create: bool = True) -> Engine:
+    """The store in `root`, made there when it is empty or absent and `create` says so.
+
+    Raises:
+        NotFound: there is none, and `create` is false.
+        UnknownFormat, CatalogUnsupported, CatalogDamaged: what is there is not a store, or not one this release can use.
+    """
+    with _opening:
+        home = Home.create_or_open(root) if create else Home.open(root)
+        if home is None:
+            raise NotFound(f"there is no store in {root}: log something first, or point LINEAGE_HOME at one")
+        name = entity or local_user()
+        return Engine(home, Catalog(home.root), Actor(name), name, clock or utc_now)
+
+
+def local_user() -> str:
+    """The name of whoever runs this process, bent into an entity's name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = f"user-{os.getuid()}"
+    return re.sub(r"[^a-zA-Z0-9_\-]", "-", name).lstrip("-_") or "local"
+
+
+def require_project(engine: Engine, path: ProjectPath, act: Act) -> ProjectRecord:
+    """The project, when it is there and the actor may do that to it.
+
+    Raises:
+        NotFound, Denied.
+    """
+    entity, name = engine.place(path)
+    with engine.catalog.read() as c:
+        found = projects.find(c, entity, name)
+    if found is None:
+        raise NotFound(f"there is no project {entity}/{name}: check the name, or log to it once to make it")
+    authorize(engine.actor, act, found.visibility, f"project {found.path}")
+    return found
+
+
+def ensure_project(engine: Engine, path: ProjectPath, visibility: Visibility = Visibility.PRIVATE) -> ProjectRecord:
+    """The project, made (with its entity) when it is not there."""
+    entity, name = engine.place(path)
+    with engine.catalog.read() as c:
+        found = projects.find(c, entity, name)
+    if found is None:
+        with engine.catalog.tx() as c:
+            owner = projects.ensure_entity(c, entity, engine.now)
+            found = projects.ensure(c, owner, name, visibility, engine.now)
+    authorize(engine.actor, Act.WRITE, found.visibility, f"project {found.path}")
+    return found

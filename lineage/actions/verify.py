@@ -1,0 +1,28 @@
+"""Is everything that should be there still there, and still what it was? Looks at every blob and at the catalogue; deletes nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lineage.actions.open import Engine
+from lineage.catalog import blob as blobs
+from storage.upkeep.verify import Verification, verify_store
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found, of the bytes and of the catalogue."""
+
+    store: Verification
+    catalog: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not (self.store.missing or self.store.corrupt or self.catalog)
+
+
+def verify(engine: Engine, *, deep: bool = False, progress: Callable[[int], None] | None = None) -> Checked:
+    """Every blob's size and checksum, its digest too when `deep`; the catalogue's own consistency."""
+    problems = engine.catalog.problems()
+    with engine.catalog.read() as c:
+        problems += blobs.missing_blobs(c)
+    return Checked(verify_store(engine.home.backend, engine.ledger, deep=deep, progress=progress), tuple(problems))

@@ -1,0 +1,1 @@
+"""The nouns: values and rules, without disk, network, SQL, clock or chance."""
