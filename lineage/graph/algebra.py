@@ -128,14 +128,8 @@ class Dag:
 
         No search is needed: an activity stands right before the oldest version it made, or after the youngest it used.
         """
-        last = self.versions[-1] + 1 if self.versions else 0
         placed = [((version, 1), NodeId.artifact(version)) for version in self.versions]
-        for span in self._spans():
-            if span.outputs:
-                key = (span.outputs[0], 0)
-            else:
-                key = (self._inputs[span.node.id][span.last - 1], 2) if span.last else (last, 2)
-            placed.append((key, span.node))
+        placed += [(self._place(span), span.node) for span in self._spans()]
         return tuple(node for _, node in sorted(placed))
 
     # ── questions ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -264,6 +258,12 @@ class Dag:
 
     def _span(self, node: NodeId) -> _Span | None:
         return self._split[node.id][node.activity - 1] if node.activity else None
+
+    def _place(self, span: _Span) -> tuple[int, int]:
+        """Where an activity stands among the versions: before one (0) or after one (2); behind them all when it has no edge."""
+        if span.outputs:
+            return span.outputs[0], 0
+        return (self._inputs[span.node.id][span.last - 1] if span.last else max(self.versions, default=0)), 2
 
     def _maker_node(self, run: int, version: int) -> NodeId:
         spans = self._split.get(run)

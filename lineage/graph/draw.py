@@ -139,7 +139,7 @@ class _Words:
 
 
 def _words(members: tuple[NodeId, ...], faces: Mapping[NodeId, Face]) -> _Words:
-    face = faces[members[0]] if len(members) == 1 else _joint([faces[node] for node in members], members[0].kind, len(members))
+    face = faces[members[0]] if len(members) == 1 else _joint([faces[node] for node in members], members[0].kind)
     number = f" #{members[0].activity}" if len(members) == 1 and members[0].activity else ""
     counted = f" ×{len(members)}" if len(members) > 1 else number
     label = fit(shown(face.label), ROOM - width(counted, LABEL, bold=True), LABEL, bold=True) + counted
@@ -149,7 +149,7 @@ def _words(members: tuple[NodeId, ...], faces: Mapping[NodeId, Face]) -> _Words:
     return _Words(members, NodeKind(members[0].kind), label, sublabel, aliases, _title(members, faces, face, counted), face)
 
 
-def _joint(faces: Sequence[Face], kind: NodeKind, count: int) -> Face:
+def _joint(faces: Sequence[Face], kind: NodeKind) -> Face:
     """The face of a fold: what all of its members share."""
 
     def shared(values: set[str]) -> str:

@@ -15,6 +15,7 @@ from bisect import bisect_right, insort
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import NamedTuple
 
@@ -240,7 +241,7 @@ class _Grid:
     def _settle(self, row: list[int], near: Sequence[dict[int, list[int]]]) -> None:
         wants = [self._pull(knot, [other for side in near for other in side[knot]]) for knot in row]
         offsets = [0.0]
-        for upper, lower in zip(row, row[1:], strict=False):
+        for upper, lower in pairwise(row):
             offsets.append(offsets[-1] + self._distance(upper, lower))
         level = _isotonic([(want - offset, weight) for (want, weight), offset in zip(wants, offsets, strict=True)])
         self.y.update(zip(row, map(float.__add__, level, offsets), strict=True))

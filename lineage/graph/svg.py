@@ -6,6 +6,7 @@ without variables, because converters know none. What a colour says is said by s
 pills, what is gone is dashed, a fold looks like a stack.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import pairwise
@@ -27,7 +28,8 @@ _TONES = {
     "reclaimed": "gone",
 }
 _SHAPES = {NodeKind.ARTIFACT: "artifact", NodeKind.RUN: "run"}
-_LINKS = ("https://", "http://", "/", "#", "?", "./")
+_PAGE = re.compile(r"(https?://|\./|[?#]|/(?![/\\]))[!-\[\]-~]*")
+"""An address, or a place on this site: browsers read a backslash as a slash and skip blanks, so neither may be in it."""
 _COLOURS = (
     # what                  property  on light    on dark
     (".ground", "fill", "#ffffff", "#0f1623"),
@@ -71,13 +73,12 @@ _RULES = (
 def render_svg(picture: Picture) -> str:
     """`picture` as SVG text, well-formed XML, readable on light and on dark grounds."""
     w, h = f"{picture.width:g}", f"{picture.height:g}"
-    name = _text(picture.title)
+    frame, name = f'viewBox="0 0 {w} {h}" width="{w}" height="{h}"', _text(picture.title)
     lit = {number for number, mark in enumerate(picture.marks) if mark.highlight}
     lines = sorted(picture.lines, key=lambda line: _is_lit(line, lit))
     return "\n".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage-picture" viewBox="0 0 {w} {h}" width="{w}" height="{h}" '
-            f'role="img" aria-label="{name}">',
+            f'<svg xmlns="http://www.w3.org/2000/svg" class="lineage-picture" {frame} role="img" aria-label="{name}">',
             f"<title>{name}</title>",
             f"<style>{_style()}</style>",
             f'<rect class="ground" width="{w}" height="{h}"/>',
@@ -124,7 +125,7 @@ def _curve(points: tuple[Point, ...], short: float) -> Iterator[str]:
 
 
 def _mark(mark: Mark) -> Iterator[str]:
-    linked = mark.link.startswith(_LINKS) and not mark.link.startswith("//")
+    linked = _PAGE.fullmatch(mark.link) is not None
     classes = [_SHAPES[mark.kind], _TONES.get(mark.state, ""), "focus" if mark.highlight else ""]
     yield f'<g class="{" ".join(filter(None, classes))}"><title>{_text(mark.title)}</title>'
     if linked:

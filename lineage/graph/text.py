@@ -25,8 +25,8 @@ from lineage.model.errors import UsageError
 WIDTH = 100
 NARROWEST = 40
 SIBLINGS = 12
-NAME = 16
-"""Columns that a name keeps; a branch that leaves less than these and its mark goes on no further."""
+NAME = 14
+"""Columns that every name gets at least; a branch that would leave it less goes on no further."""
 
 _SIGNS = {False: "■", True: "●"}
 _STATE_SIGNS = {
@@ -47,6 +47,8 @@ _HEADINGS = {
     (True, Direction.DOWN): "made",
 }
 _SEEN = "↑ see above"
+_BEYOND = "… goes on"
+_AROUND_NAME = len("├─ ■ ") + len("  ") + len(_SEEN)
 
 Describe = Callable[[NodeId], Face]
 Paint = Callable[[str, Face], str]
@@ -73,10 +75,10 @@ def render_text(
     """
     if width < NARROWEST or siblings < 1 or (depth is not None and depth < 1):
         raise UsageError(f"cannot draw in {width} columns, {siblings} siblings, {depth} levels: give at least {NARROWEST}, 1 and 1")
-    tree = _Tree(dag, describe, width, siblings, None if depth is None else 2 * depth, paint or (lambda name, _: name))
+    tree = _Tree(dag, describe, width, siblings, paint or (lambda name, _: name))
     lines = [tree.line("", focus, "")]
     for direction in Direction:
-        branches = list(tree.branches(focus, direction))
+        branches = list(tree.branches(focus, direction, depth))
         if branches:
             lines += ["", _HEADINGS[focus.is_run, direction], *branches]
     return "\n".join(lines) + "\n"
@@ -89,8 +91,7 @@ class _Twig:
     node: NodeId | None
     remark: str
     indent: str
-    is_last: bool
-    level: int
+    is_last: bool = False
 
 
 @dataclass(slots=True)
@@ -99,39 +100,45 @@ class _Tree:
     describe: Describe
     width: int
     siblings: int
-    depth: int | None
     paint: Paint
     drawn: set[tuple[NodeId, Direction]] = field(default_factory=set)
 
-    def branches(self, focus: NodeId, direction: Direction) -> Iterator[str]:
+    def branches(self, focus: NodeId, direction: Direction, depth: int | None) -> Iterator[str]:
         """The lines below the focus, depth first, with a stack of our own."""
-        self.drawn.add((focus, direction))
-        stack = self._twigs(focus, direction, "", 1)[::-1]
+        inner = None if depth is None else self._within(focus, direction, 2 * depth - focus.is_run)
+        stack = self._twigs(focus, direction, "", inner)
         while stack:
             twig = stack.pop()
             head = twig.indent + ("└─ " if twig.is_last else "├─ ")
             if twig.node is None:
-                yield clip(head + twig.remark, self.width)
+                yield f"{head}{twig.remark}"
                 continue
-            further = self._beside(twig.node, direction)
-            is_again = bool(further) and (twig.node, direction) in self.drawn
+            is_again = (twig.node, direction) in self.drawn
             yield self.line(head, twig.node, _SEEN if is_again else "")
-            if further and not is_again:
-                self.drawn.add((twig.node, direction))
-                stack += self._twigs(twig.node, direction, twig.indent + ("   " if twig.is_last else "│  "), twig.level + 1)[::-1]
+            if not is_again:
+                stack += self._twigs(twig.node, direction, twig.indent + ("   " if twig.is_last else "│  "), inner)
 
-    def _twigs(self, node: NodeId, direction: Direction, indent: str, level: int) -> list[_Twig]:
+    def _within(self, focus: NodeId, direction: Direction, steps: int) -> set[NodeId]:
+        """The nodes less than `steps` away: those whose branches are drawn, wherever the tree comes to them first."""
+        inner, edge = {focus}, [focus]
+        for _ in range(steps - 1):
+            edge = list({each for node in edge for each in self._beside(node, direction)} - inner)
+            inner.update(edge)
+        return inner
+
+    def _twigs(self, node: NodeId, direction: Direction, indent: str, inner: set[NodeId] | None) -> list[_Twig]:
+        """What is to be drawn below `node`, the first of it last."""
         near = self._beside(node, direction)
         if not near:
             return []
-        if cells(indent) + NAME + 5 > self.width or (self.depth is not None and level > self.depth):
-            return [_Twig(None, f"… {len(near)} more, and what lies behind", indent, is_last=True, level=level)]
-        kept = near if len(near) <= self.siblings else near[: self.siblings]
-        twigs = [_Twig(each, "", indent, is_last=False, level=level) for each in kept]
-        if len(near) > len(kept):
-            twigs.append(_Twig(None, f"… {len(near) - len(kept)} more", indent, is_last=False, level=level))
+        if cells(indent) + NAME + _AROUND_NAME > self.width or (inner is not None and node not in inner):
+            return [_Twig(None, _BEYOND, indent, is_last=True)]
+        self.drawn.add((node, direction))
+        twigs = [_Twig(each, "", indent) for each in near[: self.siblings]]
+        if len(near) > self.siblings:
+            twigs.append(_Twig(None, f"… {len(near) - self.siblings} more", indent))
         twigs[-1].is_last = True
-        return twigs
+        return twigs[::-1]
 
     def _beside(self, node: NodeId, direction: Direction) -> tuple[NodeId, ...]:
         return self.dag.before(node) if direction is Direction.UP else self.dag.after(node)

@@ -109,10 +109,12 @@ def test_duplicate_edges_change_nothing(edges: list[Edge], data: st.DataObject) 
 
     class Stuttering(Dag):
         def inputs(self, runs: Collection[int]) -> Iterator[Edge]:
-            return (edge for edge in super(Stuttering, self).inputs(runs) for _ in range(2))
+            twice = list(super().inputs(runs))
+            return iter([*twice, *twice])
 
         def makers(self, versions: Collection[int]) -> Iterator[Edge]:
-            return (edge for edge in super(Stuttering, self).makers(versions) for _ in range(2))
+            twice = list(super().makers(versions))
+            return iter([*twice, *twice])
 
     again = data.draw(st.permutations([*edges, *edges[::2]]))
     dag = Dag(edges)
