@@ -1,0 +1,158 @@
+"""Bytes in, bytes out: `put` logs files as a version, `get` writes a version's files into a directory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lineage.actions import create, find, read
+from lineage.actions.finish import finish_run
+from lineage.actions.log import Draft, Logged, log_version
+from lineage.actions.open import Engine
+from lineage.actions.start import Opening, start_run
+from lineage.cli import record, target, text
+from lineage.cli.option import Name
+from lineage.cli.outcome import Exit
+from lineage.cli.shell import Progress, Shell
+from lineage.model.document import check_document
+from lineage.model.errors import RunNotFoundError, UsageError
+from lineage.model.names import ProjectPath, RunPath, check_alias, check_tag, check_type
+from lineage.model.retention import Policy
+from lineage.model.run import RunRecord
+from storage.blob.session import Session
+from storage.entry import Entry
+from storage.errors import Missing
+from storage.transfer.ingest import ingest_file, ingest_tree
+from storage.transfer.reference import handler
+from storage.transfer.scan import scan
+
+
+def put(
+    shell: Shell,
+    path: Annotated[
+        str, typer.Argument(metavar="PATH|URI", help="A file or directory to store, or a URI to pin: s3://, https://, file://.")
+    ],
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="[entity/][project/]name of the artifact.")],
+    type: Annotated[str, typer.Option("--type", "-t", help="What kind of thing it is.")] = "dataset",  # noqa: A002  # the word users know
+    description: Annotated[str | None, typer.Option("--description", "-d", help="What a reader should know.")] = None,
+    alias: Annotated[list[str] | None, typer.Option("--alias", "-a", help="A movable name; may be repeated.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A label; may be repeated.")] = None,
+    run: Annotated[str | None, typer.Option("--id", metavar="RUN", help="Log it as the output of this run, made if absent.")] = None,
+    metadata: Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object.")] = None,
+    ttl: Annotated[str, typer.Option("--ttl", metavar="SPAN", help="How long to keep it: 30d, 12h, never, inherit.")] = "inherit",
+) -> Exit:
+    """Store a file or directory, or pin a URI, as a version of an artifact.
+
+    Content that the artifact has already is not stored again: you get the version it is.
+
+    Examples:
+      lineage put data/ -n cats -t dataset
+      lineage put model.pt -n vision/classifier -t model -a candidate --ttl 30d
+      lineage put s3://bucket/images/ -n raw-images
+    """
+    place = shell.artifact(name)
+    if place.selector is not None:
+        raise UsageError(f"--name {name!r}: a new version gets its number by itself; leave ':{place.selector}' out, or give it as --alias")
+    draft = Draft(place.collection, check_type(type), description, check_document(metadata), Policy.of(text.parse_ttl(ttl)))
+    aliases, tags = [check_alias(each) for each in alias or []], [check_tag(each) for each in tag or []]
+    if "://" not in path and not Path(path).exists():
+        raise Missing(f"there is no file or directory {path!r}: check the path")
+
+    with shell.engine(create=True) as engine:
+        project = create.project(engine, ProjectPath(place.project, place.entity))
+        with engine.store(project.domain).session() as session, shell.progress(f"put {place.collection}") as progress:
+            entries = _entries(path, session, progress)
+            with _maker(engine, target.path(project), run) as run_id:
+                logged = log_version(engine, project, draft, entries, session, run_id=run_id, aliases=aliases, tags=tags)
+
+    document = {"version": record.version(logged.version), "is_new": logged.is_new}
+    counts = {name: {"blobs": count.blobs, "bytes": count.bytes} for name, count in (("stored", logged.stored), ("known", logged.known))}
+    shell.answer({**document, **counts}, _told(logged))
+    return Exit.OK
+
+
+def _entries(path: str, session: Session, progress: Progress | None) -> list[Entry]:
+    if "://" in path:
+        return handler.pin(path)
+    place = Path(path)
+    return ingest_tree(scan(place), session, progress=progress) if place.is_dir() else [ingest_file(place, place.name, session)]
+
+
+@contextmanager
+def _maker(engine: Engine, project: ProjectPath, name: str | None) -> Iterator[int | None]:
+    """The run of that name; made, and finished afterwards, when it is not there. Without a name nobody made it."""
+    if name is None:
+        yield None
+        return
+    found = _existing(engine, RunPath(name, project.project, project.entity))
+    if found is not None:
+        yield found.id
+        return
+    run = start_run(engine, Opening(project, name, job_type="put")).run
+    try:
+        yield run.id
+    except BaseException:
+        finish_run(engine, run.id, exit_code=1)
+        raise
+    finish_run(engine, run.id)
+
+
+def _existing(engine: Engine, path: RunPath) -> RunRecord | None:
+    try:
+        return find.run(engine, path)
+    except RunNotFoundError:
+        return None
+
+
+def _told(logged: Logged) -> str:
+    found = logged.version
+    if not logged.is_new:
+        return f"{found.path}: it has this content already, nothing was stored"
+    known = f", {text.counted(logged.known.blobs, 'blob')} there already" if logged.known.blobs else ""
+    content = f"{text.counted(found.entries, 'entry', 'entries')}, {text.size(found.size)}"
+    return f"{found.path}: {content}; {text.counted(logged.stored.blobs, 'blob')} stored{known}"
+
+
+def get(
+    shell: Shell,
+    name: Name,
+    root: Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where to. Else ./artifacts/NAME:vN.")] = None,
+    type: Annotated[str | None, typer.Option("--type", "-t", help="Refuse anything of another type.")] = None,  # noqa: A002  # as in put
+    only: Annotated[str | None, typer.Option("--only", metavar="PREFIX", help="Only entries whose path begins so.")] = None,
+    exact: Annotated[bool, typer.Option("--exact", help="Remove from the directory what the version does not hold.")] = False,
+    allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Skip references whose object is gone.")] = False,
+) -> Exit:
+    """Write a version's files into a directory, verified; without a version or alias, the latest.
+
+    Files that are there and right are left alone.
+
+    Examples:
+      lineage get cats
+      lineage get vision/classifier:best --root ./model
+      lineage get cats:v3 --only train/ --exact
+    """
+    with shell.engine() as engine:
+        found = target.version(shell, engine, name)
+        if type is not None and found.type != type:
+            raise UsageError(f"{found.path} is of type {found.type!r}, not {type!r}: name another artifact, or leave --type out")
+        destination = root or shell.settings.downloads / found.name
+        with shell.progress(f"get {found.name}", found.size) as progress:
+            report = read.download(
+                engine, found, destination, prefix=only, exact=exact, allow_missing_references=allow_missing, progress=progress
+            )
+    document = {
+        "version": record.version(found),
+        "root": str(destination),
+        "written": report.written,
+        "kept": report.kept,
+        "removed": report.removed,
+        "skipped": list(report.skipped),
+        "bytes": report.bytes,
+    }
+    kept = f", {report.kept:,} were right already" if report.kept else ""
+    shell.answer(document, f"{found.path} → {destination}: {text.counted(report.written, 'entry', 'entries')} written{kept}")
+    for path in report.skipped:
+        shell.warn(f"skipped {path}: what it refers to is gone")
+    return Exit.OK

@@ -1,0 +1,136 @@
+"""What stays and what goes. `expire` marks, `reclaim` frees, `verify` looks whether all that should be there still is, and right.
+
+The first two show their plan with the reasons and carry it out when they are told to: by `--yes`, or by a person who is asked. A plan that
+raises doubts (a clock that leapt, too many versions at once) wants more than `--yes`, which stands in scripts: it wants `--force`.
+"""
+
+from typing import Annotated, Any
+
+import typer
+
+from lineage.actions import expire as expiry
+from lineage.actions import reclaim as freeing
+from lineage.actions import verify as checking
+from lineage.cli import record, text
+from lineage.cli.option import Where
+from lineage.cli.outcome import Exit
+from lineage.cli.shell import Row, Shell, table
+from lineage.model.retention import Plan
+from storage.upkeep.reclaim import ReclaimPlan
+
+Look = Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Carry the plan out without asking.")]
+Force = Annotated[bool, typer.Option("--force", help="With --yes: even if the plan raises doubts.")]
+
+
+def expire(shell: Shell, path: Where = None, plan: Look = False, yes: Yes = False, force: Force = False) -> Exit:  # options
+    """Show which versions are past their time and why, then mark them expired. Names and lineage stay; 'reclaim' frees the bytes.
+
+    Without a project, the whole store. What is held, protected or in use is skipped, and said to be.
+
+    Examples:
+      lineage expire --plan
+      lineage expire vision --yes
+    """
+    with shell.engine() as engine:
+        everywhere = path is None and shell.settings.project is None
+        found = expiry.plan_expiry(engine, None if everywhere else shell.project(path))
+        document: dict[str, Any] = {"plan": record.plan(found), "carried_out": False, "expired": [], "skipped": []}
+        if not found.lines:
+            shell.answer(document, "nothing is past its time")
+            return Exit.OK
+        show_plan(shell, found)
+        if not found.expiring or not _may(shell, f"expire {text.counted(len(found.expiring), 'version')}?", found.doubts, plan, yes, force):
+            shell.answer(document)
+            return Exit.OK if plan or not found.expiring else Exit.REFUSED
+        done = expiry.expire(engine, found, confirmed=True)
+    document |= {"carried_out": True, "expired": [record.line(each) for each in done.expired]}
+    document |= {"skipped": [record.line(each) for each in done.skipped]}
+    shell.answer(document, f"{text.counted(len(done.expired), 'version')} expired; 'lineage reclaim' frees what nobody else needs")
+    return Exit.OK
+
+
+def show_plan(shell: Shell, plan: Plan) -> None:
+    """Every line of the plan with its reason, then what speaks against carrying it out."""
+    rows: list[Row] = [(each.verdict, each.name, text.size(each.size), each.reason) for each in plan.lines]
+    shell.show(table("plan", "version", ">size", "reason", rows=rows))
+    for doubt in plan.doubts:
+        shell.warn(doubt)
+
+
+def _may(shell: Shell, question: str, doubts: tuple[str, ...], look: bool, yes: bool, force: bool) -> bool:  # options, handed on
+    """May the plan be carried out? Says what is missing if not."""
+    if look:
+        return False
+    if (yes and not doubts) or (yes and force):
+        return True
+    if shell.confirm(question):
+        return True
+    shell.say(
+        "nothing was changed: " + ("the plan raises doubts, --yes --force carries it out" if doubts else "--yes carries the plan out")
+    )
+    return False
+
+
+def reclaim(shell: Shell, plan: Look = False, yes: Yes = False) -> Exit:  # options
+    """Show how many bytes nothing needs any more and why, then free them.
+
+    Examples:
+      lineage reclaim --plan
+      lineage reclaim --yes
+    """
+    with shell.engine() as engine:
+        found = freeing.plan_reclaim(engine)
+        document: dict[str, Any] = {"plan": _plan(found), "carried_out": False, "freed": None}
+        if not found.doomed:
+            shell.answer(document, "nothing to free: every blob is needed")
+            return Exit.OK
+        rows: list[Row] = [(text.counted(count, "blob"), reason) for reason, count in found.counts.items()]
+        shell.show(table(">free", "reason", rows=rows), f"{text.size(found.bytes)} of {text.counted(found.records, 'blob')} in all")
+        if not _may(shell, f"free {text.size(found.bytes)}?", (), plan, yes, force=False):
+            shell.answer(document)
+            return Exit.OK if plan else Exit.REFUSED
+        with shell.progress("reclaim", found.bytes) as progress:
+            done = freeing.reclaim(engine, found, progress)
+    document |= {"carried_out": True, "freed": {"blobs": done.blobs, "bytes": done.bytes, "spared": done.spared}}
+    spared = f"; {done.spared:,} are needed again and stayed" if done.spared else ""
+    shell.answer(document, f"{text.counted(done.blobs, 'blob')} freed, {text.size(done.bytes)}{spared}")
+    return Exit.OK
+
+
+def _plan(plan: ReclaimPlan) -> dict[str, Any]:
+    return {"blobs": len(plan.doomed), "bytes": plan.bytes, "reasons": plan.counts, "records": plan.records}
+
+
+def verify(
+    shell: Shell,
+    deep: Annotated[bool, typer.Option("--deep", help="Compare every byte with the digest it is named by, too.")] = False,  # an option
+) -> Exit:
+    """Read everything that is stored and the catalogue, and say what is missing or wrong. Nothing is deleted.
+
+    Ends with exit code 3 when there is damage.
+
+    Examples:
+      lineage verify
+      lineage verify --deep --json
+    """
+    with shell.engine() as engine, shell.progress("verify") as progress:
+        checked = checking.verify(engine, deep=deep, progress=progress)
+    found = checked.store
+    document = {
+        "ok": checked.ok,
+        "checked": found.checked,
+        "bytes": found.bytes,
+        "missing": [str(each.blob.digest) for each in found.missing],
+        "corrupt": [str(each.blob.digest) for each in found.corrupt],
+        "orphans": list(found.orphans),
+        "catalogue": list(checked.catalog),
+    }
+    rows: list[Row] = [("missing", each.blob.digest) for each in found.missing]
+    rows += [("corrupt", each.blob.digest) for each in found.corrupt]
+    rows += [("catalogue", problem) for problem in checked.catalog]
+    orphans = f"; {text.counted(len(found.orphans), 'object')} without a record, left by a writer that was cut off" if found.orphans else ""
+    verdict = "all is right" if checked.ok else "there is damage"
+    told = f"{text.counted(found.checked, 'blob')}, {text.size(found.bytes)} checked: {verdict}{orphans}"
+    shell.answer(document, *([table("damage", "what", rows=rows)] if rows else []), told)
+    return Exit.OK if checked.ok else Exit.DAMAGE

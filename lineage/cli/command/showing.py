@@ -1,0 +1,140 @@
+"""`show`: all that is known of one version or one run, its neighbours in the graph included."""
+
+from typing import Annotated
+
+import typer
+from rich.console import RenderableType
+
+from lineage.actions import find, read, walk
+from lineage.actions.open import Engine
+from lineage.cli import record, target, text
+from lineage.cli.command.listing import entries
+from lineage.cli.option import Node
+from lineage.cli.outcome import Exit
+from lineage.cli.shell import Row, Shell, facts, table
+from lineage.model.artifact import VersionRecord
+from lineage.model.retention import PROTECTED_ALIASES, Policy
+from lineage.model.run import ALIVE, RunRecord
+
+
+def show(
+    shell: Shell,
+    name: Node,
+    files: Annotated[bool, typer.Option("--files", help="The entries of a version too.")] = False,  # an option
+) -> Exit:
+    """Tell all about one version or run: content, aliases, lifetime and what holds it, who made it, who used it.
+
+    Examples:
+      lineage show vision/classifier:best
+      lineage show vision/classifier:v3 --files
+      lineage show vision/runs/3k9x2m1a
+    """
+    with shell.engine() as engine:
+        found = target.node(shell, engine, name).found
+        if isinstance(found, RunRecord):
+            _run(shell, engine, found)
+        else:
+            _version(shell, engine, found, with_files=files)
+    return Exit.OK
+
+
+def _version(shell: Shell, engine: Engine, found: VersionRecord, *, with_files: bool) -> None:
+    maker, producers = walk.makers(engine, found.id)
+    made_by = find.runs_by_id(engine, producers)
+    used_by = find.runs_by_id(engine, walk.users(engine, found.id))
+    links = find.links(engine, found.id)
+    policy, due = find.expiry(engine, found.id)
+    holds = _holds(found, used_by)
+    held_entries = list(read.manifest(engine, found)) if with_files else None
+    reproduced = [run.path for run in made_by if run.id != maker]
+    document = {
+        "kind": "artifact",
+        **record.version(found),
+        "maker": next((run.path for run in made_by if run.id == maker), None),
+        "reproduced_by": reproduced,
+        "used_by": [run.path for run in used_by],
+        "links": [link.path for link in links],
+        "effective_ttl": text.ttl(policy),
+        "due": text.stamp(due),
+        "kept_by": holds,
+    }
+    if held_entries is not None:
+        document["files"] = [record.entry(each) for each in held_entries]
+    seen = facts(
+        ("artifact", found.path),
+        ("type", found.type),
+        ("state", _state(found)),
+        ("digest", found.digest),
+        ("content", f"{text.counted(found.entries, 'entry', 'entries')}, {text.size(found.size)}"),
+        ("aliases", ", ".join(found.aliases)),
+        ("tags", ", ".join(found.tags)),
+        ("description", found.description),
+        ("logged", f"{text.moment(found.created_at)} ({text.ago(found.created_at, engine.clock())})"),
+        ("lifetime", _lifetime(found, policy, text.ago(due, engine.clock())) if found.is_live else None),
+        ("kept by", ", ".join(holds)),
+        ("made by", document["maker"]),
+        ("reproduced by", "\n".join(reproduced)),
+        ("used by", "\n".join(run.path for run in used_by)),
+        ("linked as", "\n".join(link.path for link in links)),
+        ("metadata", _values(found.metadata)),
+    )
+    shell.answer(document, seen, *([] if held_entries is None else ["", entries(held_entries)]))
+
+
+def _state(found: VersionRecord) -> str:
+    if found.is_live:
+        return "live; its content is kept elsewhere" if found.is_recorded else "live"
+    return f"{found.state} {text.moment(found.ended_at)}" + (f": {found.reason}" if found.reason else "")
+
+
+def _lifetime(found: VersionRecord, policy: Policy, due: str) -> str:
+    stated = "inherited" if found.policy.inherit else "its own"
+    return f"for ever ({stated})" if policy.seconds is None else f"{text.ttl(policy)} ({stated}), may go {due}"
+
+
+def _holds(found: VersionRecord, used_by: list[RunRecord]) -> list[str]:
+    """What keeps a version from expiring though its time has come."""
+    protected = [f"alias {alias}" for alias in found.aliases if alias in PROTECTED_ALIASES]
+    busy = [f"running {run.path}" for run in used_by if run.state in ALIVE]
+    return [*(["a hold"] if found.is_held else []), *protected, *busy]
+
+
+def _run(shell: Shell, engine: Engine, found: RunRecord) -> None:
+    summary = find.summary(engine, found.id)
+    used = find.versions_by_id(engine, walk.used(engine, found.id))
+    logged = find.versions_by_id(engine, walk.logged(engine, found.id))
+    document = {
+        "kind": "run",
+        **record.run(found, summary),
+        "used": [version.path for version in used],
+        "logged": [version.path for version in logged],
+    }
+    code = "" if found.exit_code in (None, 0) else f" with exit code {found.exit_code}"
+    began = f"{text.moment(found.created_at)} ({text.ago(found.created_at, engine.clock())})"
+    seen = facts(
+        ("run", found.path),
+        ("name", found.display_name),
+        ("state", f"{found.state}{code}"),
+        ("job type", found.job_type),
+        ("group", found.group),
+        ("sweep", found.sweep),
+        ("tags", ", ".join(found.tags)),
+        ("notes", found.notes),
+        ("began", began),
+        ("ended", text.moment(found.finished_at) if found.finished_at else None),
+        ("steps", found.step or None),
+        ("config", _values(found.config)),
+        ("summary", _values(summary)),
+    )
+    shell.answer(document, seen, *_neighbours("used", used), *_neighbours("logged", logged))
+
+
+def _neighbours(title: str, versions: list[VersionRecord]) -> list[RenderableType]:
+    rows: list[Row] = [(version.path, version.type, text.size(version.size), ", ".join(version.aliases)) for version in versions]
+    return ["", table(title, "type", ">size", "aliases", rows=rows)] if rows else []
+
+
+def _values(values: object) -> str | None:
+    if not isinstance(values, dict) and not hasattr(values, "items"):
+        return None
+    return "\n".join(f"{key} = {text.number(value)}" for key, value in values.items()) or None

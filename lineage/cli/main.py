@@ -1,0 +1,70 @@
+"""The `lineage` command: which commands there are, what stands in the help, and how the program ends.
+
+The tables below are all there is. A command raises the errors of its house and knows nothing of exit codes for them; here they become
+two lines on standard error and a code (`outcome`).
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import typer
+
+from lineage.cli.command import ancestry, clock, content, demo, keeping, listing, ranking, showing
+from lineage.cli.option import Command, Home, Json, bound
+from lineage.cli.outcome import EXPLAINED, Exit, Failure
+from lineage.cli.shell import Shell
+from lineage.sdk.settings import Settings
+
+PANELS: dict[str, tuple[Command, ...]] = {
+    "Begin": (demo.demo,),
+    "Content": (content.put, content.get, listing.ls, showing.show),
+    "Lineage": (ancestry.graph, ancestry.up, ancestry.down),
+    "Runs": (ranking.runs, ranking.best),
+    "Upkeep": (keeping.expire, keeping.reclaim, keeping.verify),
+}
+"""Every command but `jobs`, under the heading it has in the help."""
+JOBS: dict[str, Command] = {"run": clock.run, "list": clock.list_, "cron": clock.cron, "systemd": clock.systemd}
+
+EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXPLAINED.items()) + "."
+
+
+def application() -> typer.Typer:
+    """The command with all its commands."""
+    app = typer.Typer(name="lineage", help=everything.__doc__, epilog=EPILOG, no_args_is_help=True, pretty_exceptions_enable=False)
+    app.callback()(everything)
+    for panel, commands in PANELS.items():
+        for command in commands:
+            app.command(command.__name__, rich_help_panel=panel)(bound(command))
+    jobs = typer.Typer(help="What is done again and again: expire, reclaim, verify.", no_args_is_help=True)
+    for name, command in JOBS.items():
+        jobs.command(name)(bound(command))
+    app.add_typer(jobs, name="jobs", rich_help_panel="Upkeep")
+    return app
+
+
+def everything(context: typer.Context, home: Home = None, as_json: Json = False) -> None:  # an option
+    """What was this model made from, and what is affected if it must go? Lineage of machine-learning artifacts, kept in one directory."""
+    context.obj = {"home": home, "as_json": as_json}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and answer with its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return int(application()(given, prog_name="lineage", standalone_mode=False) or Exit.OK)
+    except (KeyboardInterrupt, typer.Abort):
+        return _end(Failure(Exit.INTERRUPTED, "interrupted", "interrupted"), given)
+    except typer.TyperException as error:
+        return _end(
+            Failure(Exit.USAGE, "usage", error.format_message(), "'lineage --help' and 'lineage COMMAND --help' say what there is"), given
+        )
+    except Exception as error:
+        if os.environ.get("LINEAGE_DEBUG"):
+            raise
+        return _end(Failure.of(error), given)
+
+
+def _end(failure: Failure, given: Sequence[str]) -> int:
+    Shell(Settings(), as_json="--json" in given).fail(failure)
+    return int(failure.exit)
