@@ -1,0 +1,197 @@
+"""Verification finds what is wrong and destroys nothing; a reclaim frees what nobody needs and nothing else."""
+
+import errno
+from collections.abc import Callable
+
+import pytest
+
+from storage.digest import Blob, Digest
+from storage.errors import Refused, Unavailable
+from storage.ledger import BlobState
+from storage.upkeep.reclaim import REASONS, carry_out, plan
+from storage.upkeep.verify import Verification, verify_store
+from tests.storage.conftest import Shelf
+
+
+def release(shelf: Shelf, *digests: Digest) -> None:
+    for digest in digests:
+        shelf.ledger.reachable.discard(("d", digest))
+
+
+class TestVerify:
+    @pytest.mark.parametrize("how", [{"quick": True}, {}, {"deep": True}], ids=["quick", "checksum", "deep"])
+    def test_a_sound_store(self, shelf: Shelf, how: dict[str, bool]) -> None:
+        """Nothing is wrong with a store nobody harmed, a writer at work included."""
+        shelf.put(b"one", b"", bytes(2 << 20))
+        told: list[int] = []
+        with shelf.store.session() as session:
+            session.take_bytes(b"uploading")
+            session.publish()
+            found = verify_store(shelf.backend, shelf.ledger, progress=told.append, **how)
+
+        assert Verification(3, 3 + (2 << 20), (), (), ()) == found
+        assert (True, 3 + (2 << 20)) == (found.is_sound, sum(told))
+
+    @pytest.mark.fault("H14", "H15", "I-10", "I-31")
+    def test_everything_wrong_is_found_at_once(self, shelf: Shelf) -> None:
+        """Lost, cut and rotten blobs and objects without a record are all told; the rotten are kept aside, the orphans stay."""
+        good, lost, cut, rotten = shelf.put(b"good", b"lost", b"cut short", b"rotten")
+        shelf.object(lost).unlink()
+        shelf.object(cut).chmod(0o644)
+        shelf.object(cut).write_bytes(b"cut")
+        shelf.rot(rotten, 5)
+        orphan = shelf.object(Digest.of(b"orphan"))
+        orphan.parent.mkdir(parents=True, exist_ok=True)
+        orphan.write_bytes(b"orphan")
+        (shelf.backend.root / "objects/stray").write_bytes(b"stray")
+        found = verify_store(shelf.backend, shelf.ledger)
+
+        assert (4, 4, False) == (found.checked, found.bytes, found.is_sound)
+        assert [lost] == [record.blob.digest for record in found.missing]
+        assert {cut, rotten} == {record.blob.digest for record in found.corrupt}
+        assert {orphan.relative_to(shelf.backend.root).as_posix(), "objects/stray"} == set(found.orphans)
+        assert (2, True, b"good") == (len(shelf.quarantined()), orphan.exists(), shelf.store.read(good))
+        assert {lost, cut, rotten} == {record.blob.digest for record in verify_store(shelf.backend, shelf.ledger).missing}
+
+    def test_quick_looks_at_sizes_only(self, shelf: Shelf) -> None:
+        """A quick look does not read: same-size rot stays unnoticed until the bytes are read."""
+        [digest] = shelf.put(b"data")
+        shelf.rot(digest, 0)
+
+        assert verify_store(shelf.backend, shelf.ledger, quick=True).is_sound
+        assert not verify_store(shelf.backend, shelf.ledger).is_sound
+
+    @pytest.mark.fault("H01")
+    def test_deep_recomputes_the_identity(self, shelf: Shelf) -> None:
+        """When the bytes are what the ledger's checksum says and not what the digest says, only a deep look tells."""
+        [digest] = shelf.put(b"right")
+        wrong = Blob.of(b"wrong")
+        record = shelf.ledger.rows["d", digest]
+        shelf.ledger.rows["d", digest] = type(record)("d", Blob(digest, 5, wrong.checksum), BlobState.LIVE)
+        shelf.object(digest).chmod(0o644)
+        shelf.object(digest).write_bytes(b"wrong")
+
+        assert verify_store(shelf.backend, shelf.ledger).is_sound
+        assert [digest] == [record.blob.digest for record in verify_store(shelf.backend, shelf.ledger, deep=True).corrupt]
+
+    @pytest.mark.fault("S07")
+    def test_trouble_is_not_a_finding(self, shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+        """When the machine is out of something, no blob is called missing or corrupt for it."""
+        shelf.put(b"data")
+
+        def refuse(_: str) -> int:
+            raise Unavailable("too many open files")
+
+        monkeypatch.setattr(shelf.backend, "size", refuse)
+        with pytest.raises(Unavailable):
+            verify_store(shelf.backend, shelf.ledger)
+        assert [] == shelf.quarantined()
+
+
+class TestReclaim:
+    @pytest.mark.fault("I-06", "I-09")
+    def test_plans_then_frees(self, shelf: Shelf) -> None:
+        """The plan says what goes, how much and why, and changes nothing; carrying it out frees that and nothing else."""
+        needed, old = shelf.put(b"needed", b"old")
+        release(shelf, old)
+        session = shelf.store.session()
+        session.take_bytes(b"abandoned")
+        session.publish()
+        session.close()
+        planned = plan(shelf.ledger)
+
+        assert (2, 3, 12, False) == (len(planned.doomed), planned.records, planned.bytes, planned.takes_everything)
+        assert {REASONS[BlobState.LIVE]: 1, REASONS[BlobState.UPLOADING]: 1} == planned.counts
+        assert 3 == len(list(shelf.backend.keys()))
+
+        told: list[int] = []
+        done = carry_out(planned, shelf.backend, shelf.ledger, told.append)
+        assert (2, 12, 0, 12) == (done.blobs, done.bytes, done.spared, sum(told))
+        assert [needed] == [record.blob.digest for record in shelf.ledger.records()]
+        assert 1 == len(list(shelf.backend.keys()))
+        assert b"needed" == shelf.store.read(needed)
+
+    def test_running_again_changes_nothing(self, shelf: Shelf) -> None:
+        """A plan carried out twice frees once."""
+        _, old = shelf.put(b"needed", b"old")
+        release(shelf, old)
+        planned = plan(shelf.ledger)
+        carry_out(planned, shelf.backend, shelf.ledger)
+
+        assert (0, 1) == (carry_out(planned, shelf.backend, shelf.ledger).blobs, len(list(shelf.ledger.records())))
+
+    @pytest.mark.fault("I-06")
+    def test_what_is_needed_again_is_spared(self, shelf: Shelf) -> None:
+        """What a version needs again between plan and execution stays."""
+        _, old = shelf.put(b"needed", b"old")
+        release(shelf, old)
+        planned = plan(shelf.ledger)
+        shelf.put(b"old")
+        done = carry_out(planned, shelf.backend, shelf.ledger)
+
+        assert (0, 1) == (done.blobs, done.spared)
+        assert b"old" == shelf.store.read(old)
+
+    @pytest.mark.fault("I-07")
+    def test_it_does_not_run_beside_writers(self, shelf: Shelf) -> None:
+        """While sessions are open it says how many and does nothing; a dead writer does not count, and is swept."""
+        _, old = shelf.put(b"needed", b"old")
+        release(shelf, old)
+        one, two = shelf.store.session(), shelf.store.session()
+        one.take_bytes(b"one")
+        two.take_bytes(b"two")
+        with pytest.raises(Unavailable, match="2 writers"):
+            carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger)
+        assert shelf.store.has(old)
+
+        two.close()
+        shelf.ledger.dead.add(one.id)
+        assert 1 <= carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger).blobs
+        assert [] == shelf.leftovers()
+
+    def test_it_does_not_empty_a_store_by_mistake(self, shelf: Shelf) -> None:
+        """A plan that would take every blob is refused unless that is said to be meant; an empty plan is fine."""
+        carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger)
+        digests = shelf.put(b"one", b"two")
+        release(shelf, *digests)
+        with pytest.raises(Refused, match="empty_ok"):
+            carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger)
+        assert all(shelf.store.has(digest) for digest in digests)
+
+        assert 2 == carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger, empty_ok=True).blobs
+        assert [] == list(shelf.backend.keys())
+
+    @pytest.mark.fault("I-11")
+    def test_an_object_that_is_gone_is_done(self, shelf: Shelf) -> None:
+        """A doomed blob whose file somebody removed already is forgotten like the others."""
+        _, old = shelf.put(b"needed", b"old")
+        release(shelf, old)
+        shelf.object(old).unlink()
+
+        assert 1 == carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger).blobs
+
+    @pytest.mark.fault("I-11")
+    def test_a_failed_removal_is_taken_up_again(self, shelf: Shelf, failing: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+        """When the disk refuses in the middle, rows stay `deleting`, and the next reclaim says so and finishes."""
+        _, one, two = shelf.put(b"needed", b"one", b"two")
+        release(shelf, one, two)
+        failing(errno.EIO, 0)
+        with pytest.raises(Unavailable):
+            carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger)
+        failing(0, 10**9)
+        planned = plan(shelf.ledger)
+
+        assert {REASONS[BlobState.DELETING]: 2} == planned.counts
+        assert 2 == carry_out(planned, shelf.backend, shelf.ledger).blobs
+        assert 1 == len(list(shelf.backend.keys()))
+
+    def test_a_late_removal_does_not_hit_new_bytes(self, shelf: Shelf) -> None:
+        """Content logged again while its old object is being deleted rests under another key and survives."""
+        _, old = shelf.put(b"needed", b"old")
+        release(shelf, old)
+        doomed = shelf.ledger.doom(shelf.ledger.unreachable())
+        shelf.put(b"old")
+        shelf.backend.remove(shelf.object(old).relative_to(shelf.backend.root).as_posix())
+        shelf.ledger.forget(doomed)
+
+        assert b"old" == shelf.store.read(old)
