@@ -153,7 +153,9 @@ class BackendContract:
         assert [] == list(backend.keys("objects/other"))
 
     @pytest.mark.fault("N01", "N02")
-    @pytest.mark.parametrize("key", ["", "/etc/passwd", "objects/../format.json", "../objects/x", "objects//x", "objects/./x", "format.json"])
+    @pytest.mark.parametrize(
+        "key", ["", "/etc/passwd", "objects/../format.json", "../objects/x", "objects//x", "objects/./x", "format.json"]
+    )
     def test_keys_stay_inside(self, backend: Backend, key: str) -> None:
         """A key that is not one of the layout is refused by whatever takes a key."""
         for call in (backend.read, backend.size, backend.remove):

@@ -1,8 +1,8 @@
 """A store in a fresh directory, and the few things one does with it."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -27,7 +27,7 @@ class Shelf:
     store: Store
     ledger: MemoryLedger
     backend: LocalBackend
-    stored: Count = Count()
+    stored: Count = field(default_factory=Count)
 
     def log(self, root: Path) -> Manifest:
         """Take a directory in and commit it."""
@@ -63,7 +63,9 @@ class Shelf:
 
     def leftovers(self) -> list[Path]:
         """Files of the store that are not objects and not its format."""
-        return [path for path in self.backend.root.rglob("*") if path.is_file() and "objects" not in path.parts and path.name != "format.json"]
+        return [
+            path for path in self.backend.root.rglob("*") if path.is_file() and "objects" not in path.parts and path.name != "format.json"
+        ]
 
 
 @pytest.fixture
@@ -73,11 +75,11 @@ def shelf(tmp_path: Path) -> Shelf:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Iterator[Path]:
-    """An empty source directory, which must be afterwards as the test left it before it was read: see `untouched`."""
+def tree(tmp_path: Path) -> Path:
+    """An empty source directory."""
     root = tmp_path / "tree"
     root.mkdir()
-    yield root
+    return root
 
 
 @pytest.fixture

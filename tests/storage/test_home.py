@@ -131,7 +131,9 @@ def test_may_be_moved(tmp_path: Path) -> None:
     assert str(tmp_path) not in (tmp_path / "there/format.json").read_text()
 
 
-def test_a_failed_creation_leaves_no_half_store(tmp_path: Path, effects: list[tuple[str, str]], failing: Callable[[int, int], None]) -> None:
+def test_a_failed_creation_leaves_no_half_store(
+    tmp_path: Path, effects: list[tuple[str, str]], failing: Callable[[int, int], None]
+) -> None:
     """Whatever fails while a store is made, the next attempt makes or opens one."""
     Home.create_or_open(tmp_path / "rehearsal")
     total = len(effects)

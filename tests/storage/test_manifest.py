@@ -247,5 +247,3 @@ def test_one_path_twice_is_refused() -> None:
     for second in (entry("a"), entry("a", b"y"), Entry.directory("a")):
         with pytest.raises(InvalidManifest, match="twice"):
             build([entry("a"), second])
-
-

@@ -190,9 +190,7 @@ class TestSources:
         ],
         ids=["pipe", "directory", "link", "loop", "absent"],
     )
-    def test_only_regular_files_are_read(
-        self, shelf: Shelf, tmp_path: Path, make: Callable[[Path], None], wanted: type[Exception]
-    ) -> None:
+    def test_only_regular_files_are_read(self, shelf: Shelf, tmp_path: Path, make: Callable[[Path], None], wanted: type[Exception]) -> None:
         """What is no regular file at the moment it is opened is refused, without waiting and without a trace."""
         make(tmp_path / "it")
         with shelf.store.session() as session:
@@ -457,7 +455,9 @@ class TestFullDisk:
             with store.session() as session, pytest.raises(StoreFull):
                 write(session)
             assert [] == [path for path in (root / "staging").rglob("*") if path.is_file()]
-            assert {Blob.of(path.read_bytes()).digest.value[2:] == path.name for path in root.rglob("objects/**/*") if path.is_file()} <= {True}
+            assert {Blob.of(path.read_bytes()).digest.value[2:] == path.name for path in root.rglob("objects/**/*") if path.is_file()} <= {
+                True
+            }
             failing(0, 10**9)
             with store.session() as session:
                 write(session)

@@ -171,7 +171,9 @@ class TestReclaim:
         assert 1 == carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger).blobs
 
     @pytest.mark.fault("I-11")
-    def test_a_failed_removal_is_taken_up_again(self, shelf: Shelf, failing: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_failed_removal_is_taken_up_again(
+        self, shelf: Shelf, failing: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """When the disk refuses in the middle, rows stay `deleting`, and the next reclaim says so and finishes."""
         _, one, two = shelf.put(b"needed", b"one", b"two")
         release(shelf, one, two)
