@@ -138,7 +138,22 @@ def test_a_blob_that_was_reclaimed_and_logged_again(shelf: Shelf) -> None:
         shelf.object(record.blob.digest).unlink()
 
     assert b"data" == shelf.store.read(digest)
-    assert shelf.store.locate([digest])[digest].generation == 1
+    assert 1 == shelf.store.locate([digest])[digest].generation
+
+
+def test_a_blob_that_moves_while_it_is_asked_for(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the ledger's answer is overtaken by a reclaim and a new commit, the reader asks once more and gets the bytes."""
+    [digest] = shelf.put(b"data")
+    stale = shelf.store.locate([digest])
+    shelf.ledger.reachable.clear()
+    shelf.ledger.doom(shelf.ledger.unreachable())
+    shelf.object(digest).unlink()
+    shelf.put(b"data")
+    find, answers = shelf.ledger.find, [stale]
+    monkeypatch.setattr(shelf.ledger, "find", lambda domain, digests: answers.pop() if answers else find(domain, digests))
+
+    assert b"data" == shelf.store.read(digest)
+    assert [] == answers
 
 
 def test_sha256_stores(shelf: Shelf) -> None:
