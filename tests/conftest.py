@@ -1,11 +1,24 @@
 """What tests of every house may ask for: an S3 service, and a proxy in front of it that misbehaves on demand."""
 
+import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.faults.proxy import Proxy
 from tests.faults.s3 import Service, service
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A store of the test's own, not there yet; no setting of the person who runs the tests reaches it."""
+    for name in [name for name in os.environ if name.startswith(("LINEAGE_", "WANDB_")) and not name.startswith("LINEAGE_TEST_")]:
+        monkeypatch.delenv(name)
+    place = tmp_path_factory.mktemp("lineage")
+    monkeypatch.setenv("LINEAGE_HOME", str(place / "home"))
+    monkeypatch.setenv("LINEAGE_CONFIG_DIR", str(place / "config"))
+    return place / "home"
 
 
 @pytest.fixture(scope="session")

@@ -7,12 +7,12 @@ from typing import BinaryIO
 from lineage.actions.find import require_live
 from lineage.actions.open import Engine
 from lineage.model.artifact import VersionRecord
-from lineage.model.errors import UnsupportedError
+from lineage.model.errors import NotFound, UnsupportedError
 from storage.blob.store import Store
 from storage.digest import Digest
 from storage.entry import Entry
 from storage.errors import BlobMissing
-from storage.manifest import Manifest, decode_manifest
+from storage.manifest import Manifest, build, decode_manifest
 from storage.transfer import reference
 from storage.transfer.checkout import Report, checkout
 
@@ -50,13 +50,22 @@ def download(
     prefix: str | None = None,
     exact: bool = False,
     allow_missing_references: bool = False,
+    only: str | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Put the version's files, or those whose path begins with `prefix`, under `destination`, each verified as it lands.
 
-    `exact` also removes what the version does not hold.
+    `exact` also removes what the version does not hold. `only` is the path of a single entry.
+
+    Raises:
+        NotFound: there is no such entry.
     """
     found = manifest(engine, version)
+    if only is not None:
+        entry = found.entries.get(only)
+        if entry is None:
+            raise NotFound(f"{version.path} has no entry {only!r}: list them with `lineage files {version.path}`")
+        found = build([entry]).manifest
     return checkout(
         found,
         _store(engine, version),
@@ -76,5 +85,3 @@ def fetch_reference(engine: Engine) -> Callable[[Entry, BinaryIO], None]:
         reference.fetch(entry, out)
 
     return fetch
-
-

@@ -183,6 +183,16 @@ class Session:
             self._pin(part)
             self._require_live(part, self._rows)
 
+    def record(self, digest: Digest) -> BlobRecord:
+        """How a blob this session pinned rests; published, `Store.pieces` reads it before any commit.
+
+        Raises:
+            BlobMissing: this session did not take it.
+        """
+        if digest not in self._rows:
+            raise BlobMissing(f"blob {digest} was not taken by this session: take it first")
+        return self._rows[digest]
+
     def publish(self) -> None:
         """Everything taken rests durable in the store when this returns; it exists once the ledger's commit says so.
 

@@ -1,0 +1,97 @@
+"""The run of `mode="disabled"`: every call is accepted, nothing is checked, kept or written, and no disk is touched."""
+
+from types import TracebackType
+from typing import Any, Self
+
+from lineage.sdk.active import ACTIVE
+from lineage.sdk.config import parse_config
+
+DUMMY = "dummy"
+
+
+class Loose(dict[str, Any]):
+    """A dictionary whose keys are also attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def update(self, values: Any = None, allow_val_change: bool | None = None, **more: Any) -> None:  # type: ignore[override]  # the W&B signature
+        """Take `values` up, whatever form they have."""
+        super().update({**parse_config(values), **more})
+
+    def setdefaults(self, values: Any) -> None:
+        """Take up those of `values` that are not there yet."""
+        super().update({name: value for name, value in parse_config(values).items() if name not in self})
+
+    def as_dict(self) -> dict[str, Any]:
+        return dict(self)
+
+
+class Nothing:
+    """Accepts every call and attribute, and answers with itself; it is false."""
+
+    def __call__(self, *_: object, **__: object) -> "Nothing":
+        return self
+
+    def __getattr__(self, name: str) -> "Nothing":
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __repr__(self) -> str:
+        return "<nothing: this run is disabled>"
+
+
+class DisabledRun:
+    """See the top of this file."""
+
+    disabled, offline, resumed = True, False, False
+    url = project_url = sweep_url = sweep_id = group = job_type = notes = None
+    entity = project = DUMMY
+    mode = "disabled"
+    step = starting_step = 0
+    tags: tuple[str, ...] = ()
+
+    def __init__(self, name: str | None = None, run_id: str | None = None, config: Any = None) -> None:
+        self.id = run_id or DUMMY
+        self.name = name or f"{DUMMY}-run"
+        self.config = Loose(parse_config(config))
+        self.summary = Loose()
+        self.path = f"{DUMMY}/{DUMMY}/{self.id}"
+
+    def log_artifact(self, artifact_or_path: Any, *_: object, **__: object) -> Any:
+        """The artifact that was given, or nothing that answers every call."""
+        return artifact_or_path if hasattr(artifact_or_path, "is_draft") else Nothing()
+
+    def _none(self, *_: object, **__: object) -> None:
+        return None
+
+    log = log_code = define_metric = alert = mark_preempting = watch = unwatch = save = restore = get_url = _none
+    use_artifact = link_artifact = upsert_artifact = finish_artifact = use_model = link_model = plot_table = _none
+    log_model = log_artifact
+
+    def finish(self, exit_code: int | None = None, quiet: bool | None = None) -> None:  # the W&B signature
+        """It is not the active run any more."""
+        ACTIVE.end(self)
+
+    join = finish
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.finish()
+
+    def __repr__(self) -> str:
+        return "<Run, disabled>"

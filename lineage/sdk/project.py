@@ -1,0 +1,77 @@
+"""A project as it can be looked at: its runs, collections, types, sweeps and graph."""
+
+from lineage.actions import find
+from lineage.actions.update import set_default_ttl
+from lineage.model.names import ProjectPath
+from lineage.model.project import ProjectRecord
+from lineage.model.retention import TTL
+from lineage.sdk.collection import ArtifactCollection, ArtifactType
+from lineage.sdk.host import Host
+from lineage.sdk.page import Page
+from lineage.sdk.sweep import Sweep
+
+
+class Project:
+    """See the top of this file."""
+
+    def __init__(self, record: ProjectRecord, host: Host) -> None:
+        self._record = record
+        self._host = host
+        self._path = ProjectPath(record.name, record.entity)
+
+    @property
+    def id(self) -> str:
+        return str(self._record.id)
+
+    @property
+    def name(self) -> str:
+        return self._record.name
+
+    @property
+    def entity(self) -> str:
+        return self._record.entity
+
+    @property
+    def owner(self) -> str:
+        return self._record.entity
+
+    @property
+    def path(self) -> list[str]:
+        return [self._record.entity, self._record.name]
+
+    @property
+    def url(self) -> None:
+        """`None`: an embedded store has no pages."""
+
+    @property
+    def created_at(self) -> str:
+        return self._record.created_at.isoformat()
+
+    def sweeps(self, per_page: int = 50) -> Page[Sweep]:
+        """Its sweeps, newest first."""
+        found = find.sweeps(self._host.engine, self._path)
+        host = self._host
+        return Page(lambda offset, limit: [Sweep(one, host) for one in found[offset : offset + limit]], lambda: len(found), per_page)
+
+    def artifacts_types(self, per_page: int = 50) -> Page[ArtifactType]:
+        """The types of its artifacts."""
+        found = find.types(self._host.engine, self._path)
+        path, host = self._path, self._host
+        return Page(
+            lambda offset, limit: [ArtifactType(one, path, host) for one in found[offset : offset + limit]], lambda: len(found), per_page
+        )
+
+    def collections(self, per_page: int = 50) -> Page[ArtifactCollection]:
+        """Its collections by name."""
+        found = find.collections(self._host.engine, self._path)
+        host = self._host
+        return Page(
+            lambda offset, limit: [ArtifactCollection(one, host) for one in found[offset : offset + limit]], lambda: len(found), per_page
+        )
+
+    def set_ttl(self, ttl: TTL, type: str | None = None) -> None:  # noqa: A002  # the field's word
+        """How long versions that say nothing themselves are kept, all of them or those of one type."""
+        set_default_ttl(self._host.engine, self._path, ttl, type)
+
+    def __repr__(self) -> str:
+        return f"<Project {self._record.path}>"
