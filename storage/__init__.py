@@ -43,7 +43,7 @@ _ROOMS = {
     "Store": "storage.blob.store",
 }
 
-__all__ = sorted(_ROOMS)
+__all__ = sorted(_ROOMS)  # noqa: PLE0605  # the table is the list
 
 
 def __getattr__(name: str) -> object:

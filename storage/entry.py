@@ -173,12 +173,12 @@ def check_tree(paths: Iterable[str]) -> None:
         other = spelled.setdefault(normal, path)
         if other != path:
             raise InvalidManifest(f"entries {other!r} and {path!r} are one name in two Unicode spellings (NFC): rename one")
-    for path in spelled:
-        parent = path
+    for normal, path in spelled.items():
+        parent = normal
         while "/" in parent:
             parent = parent.rpartition("/")[0]
             if parent in spelled:
-                raise InvalidManifest(f"entry {spelled[parent]!r} cannot be both a file and the directory of {spelled[path]!r}")
+                raise InvalidManifest(f"entry {spelled[parent]!r} cannot be both a file and the directory of {path!r}")
 
 
 def unportable(paths: Iterable[str]) -> list[str]:

@@ -1,7 +1,7 @@
-"""Which entries an artifact version consists of: sorted, cut into segments, addressed by digest.
+r"""Which entries an artifact version consists of: sorted, cut into segments, addressed by digest.
 
-    manifest   = "lineage/manifest/1\\n" · for each segment: digest, entry count, total bytes
-    segment    = "lineage/segment/1\\n"  · entry count · entries in path order
+    manifest   = "lineage/manifest/1\n" · for each segment: digest, entry count, total bytes
+    segment    = "lineage/segment/1\n"  · entry count · entries in path order
     entry      = path · kind · executable · size · digest · target · uri · etag · version id · checksum
 
 Every field is length-prefixed and optional fields say whether they are there, so the encoding is injective: equal bytes mean equal

@@ -130,7 +130,8 @@ class LocalBackend(Backend):
 
     def _flush_names(self, touched: set[Path]) -> None:
         new: set[Path] = set()
-        for directory in touched:
+        for leaf in touched:
+            directory = leaf
             while directory != self.root and directory not in self._anchored and directory not in new:
                 new.add(directory)
                 directory = directory.parent

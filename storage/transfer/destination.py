@@ -187,7 +187,7 @@ class Destination:
                     raise
 
     def walk(self) -> Iterator[tuple[str, bool]]:
-        """Every path and whether it is a directory, what lies in one before itself; no link is followed, control directories are left out."""
+        """Every path and whether it is a directory, content before directory; no link is followed, control directories are left out."""
         found: list[tuple[str, bool]] = []
         waiting = [""]
         while waiting:

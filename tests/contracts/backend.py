@@ -104,7 +104,7 @@ class BackendContract:
 
     def test_an_error_while_staging_drops_the_piece(self, backend: Backend) -> None:
         """Leaving the block of a piece with any exception drops it, an interrupt included."""
-        with pytest.raises(KeyboardInterrupt), backend.stage("s1") as piece:
+        with pytest.raises(KeyboardInterrupt), backend.stage("s1") as piece:  # noqa: PT012  # the block is what is tested
             piece.write(b"half")
             raise KeyboardInterrupt
         backend.sweep("s1")
@@ -130,7 +130,7 @@ class BackendContract:
 
         assert ["s2"] == backend.sessions()
         backend.publish([(other, key_of(b"yours"))])
-        assert {key, key_of(b"yours")} == {name for name, _ in backend.keys()}
+        assert {key, key_of(b"yours")} == {name for name, _ in backend.keys()}  # noqa: SIM118  # no dictionary
 
     def test_removing_twice_is_allowed(self, backend: Backend) -> None:
         """Removing makes a key absent, whether or not it was there, and it can be published again."""

@@ -33,7 +33,7 @@ def killed_at(at: int, work: Callable[[], None]) -> bool:
         try:
             left = at
 
-            def observe(effect: str, path: str) -> None:
+            def observe(_effect: str, _path: str) -> None:
                 nonlocal left
                 if not left:
                     os._exit(KILLED)
@@ -72,13 +72,13 @@ def test_a_writer_killed_anywhere(tmp_path: Path, source: Path) -> None:
         root = tmp_path / f"store{at}"
         was_killed = killed_at(at, lambda root=root: write(root, source))  # type: ignore[misc]
         backend = Home.create_or_open(root).backend
-        for key, size in backend.keys():
+        for key, size in backend.keys():  # noqa: SIM118  # no dictionary
             _, digest, _ = parse_blob_key(key)
             assert (digest, size) == (Digest.of(data := b"".join(backend.read(key))), len(data))
         write(root, source)
         left = {path for path in root.rglob("*") if path.is_file() and "objects" not in path.parts}
 
-        assert {Blob.of(data).digest for data in CONTENTS.values()} == {parse_blob_key(key)[1] for key, _ in backend.keys()}
+        assert {Blob.of(data).digest for data in CONTENTS.values()} == {parse_blob_key(key)[1] for key, _ in backend.keys()}  # noqa: SIM118  # no dictionary
         assert {True} == {path.name == "format.json" or path.name.startswith(".format.json.") for path in left}
         if not was_killed:
             break
@@ -121,7 +121,7 @@ def test_a_reclaim_killed_anywhere(shelf: Shelf) -> None:
         assert b"needed" == shelf.store.read(needed)
         reclaim.carry_out(planned, shelf.backend, shelf.ledger)
 
-        assert [needed] == [parse_blob_key(key)[1] for key, _ in shelf.backend.keys()]
+        assert [needed] == [parse_blob_key(key)[1] for key, _ in shelf.backend.keys()]  # noqa: SIM118  # no dictionary
         if not was_killed:
             break
         at += 1

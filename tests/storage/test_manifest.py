@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,10 +67,8 @@ class TestEncoding:
         encoded = bytearray(encode_segment(run))
         at = data.draw(st.integers(0, len(encoded) - 1))
         encoded[at] ^= data.draw(st.integers(1, 255))
-        try:
+        with suppress(Refused):
             assert run != decode_segment(bytes(encoded))
-        except Refused:
-            pass
         for wrong in (encode_segment(run)[:-1], encode_segment(run) + b"\0"):
             with pytest.raises(InvalidManifest):
                 decode_segment(wrong)

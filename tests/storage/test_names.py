@@ -112,9 +112,9 @@ class TestBadNames:
     @pytest.mark.parametrize("raw", [b"\xff\xfe", b"a\nb", b"a\x1bb", b"a\\b", b"\xc3", "a\u2028".encode(), b"a\x7f"])
     def test_scanning_real_files(self, raw: bytes, tree: Path, shelf: Shelf) -> None:
         """A file that really has such a name is listed before anything is read, beside every other offender."""
-        for where in (b"", b"sub"):
-            os.makedirs(os.path.join(os.fsencode(tree), where), exist_ok=True)
-            Path(os.fsdecode(os.path.join(os.fsencode(tree), where, raw))).write_bytes(b"x")
+        for where in ("", "sub"):
+            (tree / where).mkdir(exist_ok=True)
+            (tree / where / os.fsdecode(raw)).write_bytes(b"x")
         with pytest.raises(InvalidPath, match="2 things"):
             scan(tree)
 

@@ -232,6 +232,6 @@ def test_very_deep_trees_are_refused(tree: Path, monkeypatch: pytest.MonkeyPatch
     """A tree deeper than a manifest may be is refused, not walked to its end, and without recursion."""
     for number in range(300):
         monkeypatch.chdir(tree if not number else "d")
-        os.mkdir("d")
+        Path("d").mkdir()
     with pytest.raises(InvalidPath, match="levels deep"):
         scan(tree)

@@ -107,7 +107,7 @@ def test_wrong_sizes_are_noticed(shelf: Shelf, size: int, change: object) -> Non
     assert [change(bytes(size))] == shelf.quarantined()  # type: ignore[operator]
 
 
-def test_rot_without_a_quarantine(shelf: Shelf) -> None:
+def test_rot_without_a_quarantine() -> None:
     """Where nothing can be moved aside, reading raises all the same, and the bytes stay."""
     ledger = MemoryLedger()
 
