@@ -1,5 +1,7 @@
 """Delete versions, runs and collections. They become tombstones: names, digests, times and edges stay, so lineage can still be walked."""
 
+from contextlib import suppress
+
 from lineage.actions.find import collection, require_live, run_by_id
 from lineage.actions.link import unlink_version
 from lineage.actions.open import Engine
@@ -61,7 +63,8 @@ def delete_run(engine: Engine, run_id: int, *, delete_artifacts: bool = False) -
             _end(c, engine, version_id, delete_aliases=True)
         runs.clear_history(c, run_id)
         runs.update(c, run_id, {"deleted_at": engine.now, "owner": None})
-    disk.unlink(engine.journal(record.id))
+    with suppress(OSError):  # it is deleted; `sweep_journals` tries again
+        disk.unlink(engine.journal(record.id))
 
 
 def delete_collection(engine: Engine, path: ArtifactPath) -> None:

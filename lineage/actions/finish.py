@@ -1,6 +1,7 @@
 """End a run: seal its journal into a blob, settle its summary, write down how it ended. Runs whose process died are ended for them."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from lineage.actions.find import run_by_id
@@ -14,6 +15,8 @@ from lineage.model.metric import read_row, summarise
 from lineage.model.run import ALIVE, RunRecord, RunState
 from storage.blob import disk
 from storage.blob.journal import texts, whole_lines
+from storage.digest import Digest
+from storage.layout import JOURNALS
 
 
 def finish_run(
@@ -48,7 +51,26 @@ def _seal(engine: Engine, record: RunRecord, fields: dict[str, Any], summary: di
             runs.update(c, record.id, fields)
 
     if lines:
-        disk.unlink(journal)
+        with suppress(OSError):  # the rows are sealed; `sweep_journals` tries again
+            disk.unlink(journal)
+
+
+def drop_sealed(engine: Engine, record: RunRecord) -> None:
+    """Remove the run's journal when its rows are sealed already: whoever sealed them died, or was refused, before he removed it."""
+    journal = engine.journal(record.id)
+    rows = b"".join(whole_lines(journal))
+    if record.deleted_at is not None or (rows and str(Digest.of(rows, engine.home.format.algorithm)) in record.history):
+        with disk.refusals(journal):
+            disk.unlink(journal)
+
+
+def sweep_journals(engine: Engine) -> None:
+    """Remove every journal that nobody needs: of deleted runs, and those whose rows are sealed."""
+    waiting = [path.stem for path in (engine.home.root / JOURNALS).glob("*.jsonl")]
+    with engine.catalog.read() as c:
+        found = runs.several(c, [int(name) for name in waiting if name.isdecimal()])
+    for record in found:
+        drop_sealed(engine, record)
 
 
 def end_crashed(engine: Engine) -> list[int]:

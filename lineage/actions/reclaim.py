@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from lineage.actions.finish import sweep_journals
 from lineage.actions.open import Engine
 from storage.blob.session import sweep_dead
 from storage.upkeep import reclaim as upkeep
@@ -14,11 +15,16 @@ def plan_reclaim(engine: Engine) -> upkeep.ReclaimPlan:
     return upkeep.plan(engine.ledger)
 
 
-def reclaim(engine: Engine, planned: upkeep.ReclaimPlan, progress: Callable[[int], None] | None = None) -> upkeep.Reclaimed:
+def reclaim(
+    engine: Engine, planned: upkeep.ReclaimPlan, progress: Callable[[int], None] | None = None, *, empty_ok: bool = False
+) -> upkeep.Reclaimed:
     """Carry the plan out, each blob decided once more. Killed and done again, it ends the same.
 
     Raises:
         Unavailable: somebody is writing.
+        Refused: nothing would be left of the store, and `empty_ok` does not say that this is meant.
     """
     with engine.catalog.lock.held():
-        return upkeep.carry_out(planned, engine.home.backend, engine.ledger, progress)
+        engine.home.sweep()
+        sweep_journals(engine)
+        return upkeep.carry_out(planned, engine.home.backend, engine.ledger, progress, empty_ok=empty_ok)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lineage.actions.find import run_by_id, summary
-from lineage.actions.finish import end_crashed
+from lineage.actions.finish import drop_sealed, end_crashed
 from lineage.actions.open import Engine, ensure_project
 from lineage.catalog import run as runs
 from lineage.catalog import sweep as sweeps
@@ -63,9 +63,9 @@ def start_run(engine: Engine, opening: Opening) -> Started:
     tags = tuple(check_tag(tag) for tag in opening.tags)
     config = check_document(opening.config, "config")
     end_crashed(engine)
-    place = ensure_project(engine, opening.project)
 
     with engine.catalog.tx() as c:
+        place = ensure_project(engine, opening.project)
         found = runs.find(c, place.id, name)
         if found is not None and found.deleted_at is not None:
             raise Conflict(f"run id {name!r} belonged to a run that was deleted: ids are never given twice, choose another")
@@ -79,6 +79,7 @@ def start_run(engine: Engine, opening: Opening) -> Started:
             run_id = runs.insert(c, place.id, name, engine.now, {**fields, "state": RunState.RUNNING, "owner": this_process()})
         else:
             run_id = found.id
+            drop_sealed(engine, found)
             kept = dict(found.config) if start is Start.RESUME else {}
             fields = {key: value for key, value in stated.items() if value is not None}
             fields |= {"config": kept | config, "state": RunState.RUNNING, "owner": this_process(), "heartbeat_at": engine.now}
@@ -91,7 +92,8 @@ def start_run(engine: Engine, opening: Opening) -> Started:
             runs.set_tags(c, run_id, tags)
 
     if start is Start.REPLACE:
-        disk.unlink(engine.journal(run_id))
+        with disk.refusals(engine.journal(run_id)):
+            disk.unlink(engine.journal(run_id))
     return Started(run_by_id(engine, run_id), start, summary(engine, run_id))
 
 

@@ -40,6 +40,8 @@ class SqlLedger:
     def __init__(self, catalog: Catalog, now: Callable[[], int]) -> None:
         self._catalog = catalog
         self._now = now
+        self._ended: set[str] = set()
+        """Sessions that were closed here, and the disk did not take it: dead, though this process lives."""
 
     def open_session(self) -> str:
         session = secrets.token_hex(8)
@@ -48,14 +50,19 @@ class SqlLedger:
         return session
 
     def close_session(self, session: str) -> None:
+        self._ended.add(session)
         with self._catalog.tx() as c:
             end_session(c, session)
+        self._ended.discard(session)
 
     def open_sessions(self) -> list[str]:
-        return [name for name, owner in self._sessions() if is_alive(owner)]
+        return [name for name, owner in self._sessions() if self._is_open(name, owner)]
 
     def dead_sessions(self) -> list[str]:
-        return [name for name, owner in self._sessions() if not is_alive(owner)]
+        return [name for name, owner in self._sessions() if not self._is_open(name, owner)]
+
+    def _is_open(self, name: str, owner: str) -> bool:
+        return name not in self._ended and is_alive(owner)
 
     def _sessions(self) -> list[tuple[str, str]]:
         with self._catalog.read() as c:
@@ -124,7 +131,9 @@ def _forget_segments(c: Connection, number: int) -> None:
     """A doomed blob's segments are known no more, be it one or listed in one: a commit that brings such a segment back lists it anew."""
     segments = [
         row[0]
-        for row in c.execute("SELECT id FROM segment WHERE blob_id = ? UNION SELECT segment_id FROM segment_blob WHERE blob_id = ?", (number, number))
+        for row in c.execute(
+            "SELECT id FROM segment WHERE blob_id = ? UNION SELECT segment_id FROM segment_blob WHERE blob_id = ?", (number, number)
+        )
     ]
     for segment in segments:
         c.execute("DELETE FROM segment_blob WHERE segment_id = ?", (segment,))
@@ -154,7 +163,9 @@ def is_open(c: Connection, session: str) -> bool:
 
 def commit_session(c: Connection, session: str) -> None:
     """What the session pinned is live from this transaction on, and the session is over."""
-    c.execute("UPDATE blob SET state = 'live' WHERE state = 'uploading' AND id IN (SELECT blob_id FROM pin WHERE session_id = ?)", (session,))
+    c.execute(
+        "UPDATE blob SET state = 'live' WHERE state = 'uploading' AND id IN (SELECT blob_id FROM pin WHERE session_id = ?)", (session,)
+    )
     end_session(c, session)
 
 
@@ -175,7 +186,8 @@ def ensure_segment(c: Connection, domain: str, segment: Segment, blobs: Iterable
     number = int(cursor.lastrowid or 0)
     for chunk in chunks({str(digest) for digest in blobs}):
         written = c.execute(
-            f"INSERT INTO segment_blob SELECT ?, id FROM blob WHERE domain = ? AND digest IN ({marks(len(chunk))})", (number, domain, *chunk)
+            f"INSERT INTO segment_blob SELECT ?, id FROM blob WHERE domain = ? AND digest IN ({marks(len(chunk))})",
+            (number, domain, *chunk),
         ).rowcount
         if written != len(chunk):
             raise Corrupt("the commit would reference bytes that were never pinned")

@@ -59,6 +59,13 @@ class Home:
         """
         return cls.open(root) or cls._create(Path(root).absolute(), algorithm)
 
+    def sweep(self) -> None:
+        """Remove what processes left that died while they made this store. Nobody may be making it now."""
+        for path in self.root.iterdir():
+            if _LEFTOVER.fullmatch(path.name):
+                with disk.refusals(path):
+                    disk.unlink(path)
+
     @classmethod
     def _create(cls, root: Path, algorithm: str) -> "Home":
         if algorithm not in ALGORITHMS:

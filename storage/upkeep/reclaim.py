@@ -10,11 +10,12 @@ unless told that this is meant: that is more likely a restored or a wrong catalo
 
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from storage.blob.backend import Backend
 from storage.blob.session import sweep_dead
-from storage.errors import Refused, Unavailable
+from storage.errors import BlobMissing, Refused, Unavailable
 from storage.layout import blob_key
 from storage.ledger import BlobRecord, BlobState, Ledger
 
@@ -41,6 +42,8 @@ class ReclaimPlan:
 
     doomed: tuple[Doomed, ...]
     records: int
+    live: int = 0
+    """How many blobs there are that somebody once committed."""
 
     @property
     def bytes(self) -> int:
@@ -53,7 +56,8 @@ class ReclaimPlan:
 
     @property
     def takes_everything(self) -> bool:
-        return 0 < self.records <= len(self.doomed)
+        """What cut-off writers left does not count: a store may hold nothing else."""
+        return 0 < self.live <= sum(line.record.state is BlobState.LIVE for line in self.doomed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ class Reclaimed:
 
 def plan(ledger: Ledger) -> ReclaimPlan:
     """What could go now. Nothing is changed, and nothing is promised: carrying it out decides again."""
-    return ReclaimPlan(tuple(Doomed(record, REASONS[record.state]) for record in ledger.unreachable()), sum(1 for _ in ledger.records()))
+    doomed = tuple(Doomed(record, REASONS[record.state]) for record in ledger.unreachable())
+    states = Counter(record.state for record in ledger.records())
+    return ReclaimPlan(doomed, states.total(), states[BlobState.LIVE])
 
 
 def carry_out(
@@ -85,8 +91,9 @@ def carry_out(
         raise Unavailable(f"{len(writers)} writers are at work: wait until they are done, then reclaim")
     if planned.takes_everything and not empty_ok:
         raise Refused(
-            f"the plan takes all {planned.records} blobs of the store: is this the right catalogue? Say empty_ok when it is meant"
+            f"the plan takes all {planned.live} live blobs of the store: is this the right catalogue? Say empty_ok when it is meant"
         )
+    _remove_superseded(backend, ledger)
     blobs = size = 0
     for at in range(0, len(planned.doomed), _BATCH):
         doomed = ledger.doom([line.record for line in planned.doomed[at : at + _BATCH]])
@@ -98,3 +105,13 @@ def carry_out(
         blobs += len(doomed)
         size += sum(record.blob.size for record in doomed)
     return Reclaimed(blobs, size, len(planned.doomed) - blobs)
+
+
+def _remove_superseded(backend: Backend, ledger: Ledger) -> None:
+    """Remove what a killed reclaim left of blobs that were uploaded anew since, under a newer generation. Such rows are few."""
+    for record in ledger.records():
+        for generation in range(record.generation):
+            key = blob_key(record.domain, record.blob.digest, generation)
+            with suppress(BlobMissing):
+                backend.size(key)
+                backend.remove(key)
