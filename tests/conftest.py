@@ -11,7 +11,7 @@ from tests.faults.s3 import Service, service
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def lineage_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A store of the test's own, not there yet; no setting of the person who runs the tests reaches it."""
     for name in [name for name in os.environ if name.startswith(("LINEAGE_", "WANDB_")) and not name.startswith("LINEAGE_TEST_")]:
         monkeypatch.delenv(name)
@@ -46,7 +46,7 @@ def _front(s3_server: Service) -> Iterator[Proxy]:
 
 
 @pytest.fixture
-def s3_proxy(s3: Service, _front: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:
+def s3_proxy(s3: Service, _front: Proxy, monkeypatch: pytest.MonkeyPatch) -> Proxy:  # noqa: ARG001  # s3 sets the rest of the environment
     """A proxy in front of the service, with the environment pointing to the proxy; `s3.client` still goes straight to the service."""
     _front.forget()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", _front.url)

@@ -8,6 +8,7 @@ used up first. It runs in a thread of the test, one connection per request, so n
 """
 
 import http.client
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ class Fault:
     status: int | None = None
     """Answered with this status; the server never hears of the request."""
     code: str = "InternalError"
+    content: bytes | None = None
+    """What is answered with `status`; by default an S3 error document with `code`."""
     cut: int | None = None
     """The server's answer loses everything after this many bytes of its body."""
     drop: bool = False
@@ -36,7 +39,9 @@ class Fault:
     lose: bool = False
     """The server does what was asked, its answer is lost."""
     without: str | None = None
-    """A header of the request that the server never sees, as if it did not know what it means."""
+    """A header or query parameter of the request that the server never sees, as if it did not know what it means."""
+    hide: str | None = None
+    """A header of the answer that never arrives."""
     meanwhile: Callable[[], object] | None = None
     """Called when half of the answer's body is on its way."""
 
@@ -101,7 +106,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.drop:
             return
         if fault.status is not None:
-            self._answer(fault.status, [("Content-Type", "application/xml")], _refusal(fault.code), fault)
+            self._answer(fault.status, [("Content-Type", "application/xml")], fault.content or _refusal(fault.code), fault)
             return
         status, headers, content = self._ask(body, fault)
         if not fault.lose:
@@ -111,11 +116,13 @@ class _Handler(BaseHTTPRequestHandler):
         connection = http.client.HTTPConnection(self.proxy.upstream, timeout=30)
         try:
             unseen = _HOP | {(fault.without or "").lower()}
+            target = re.sub(rf"(?<=[?&]){re.escape(fault.without or '&')}=[^&]*&?", "", self.path)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in unseen}
-            connection.request(self.command, self.path, body, headers)
+            connection.request(self.command, target, body, headers)
             response = connection.getresponse()
             content = response.read()
-            return response.status, [(name, value) for name, value in response.getheaders() if name.lower() not in _HOP], content
+            hidden = _HOP | {(fault.hide or "").lower()}
+            return response.status, [(name, value) for name, value in response.getheaders() if name.lower() not in hidden], content
         finally:
             connection.close()
 
@@ -138,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         if fault.cut is None:
             self.wfile.write(content[half:])
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Nothing: the test looks at `requests`."""
 
 

@@ -82,7 +82,8 @@ def _moto() -> Iterator[tuple[str, dict[str, str]]]:
         yield f"http://{host}:{port}", dict(_DUMMY)
     finally:
         server.stop()
-        server._server.server_close()
+        if server._server:
+            server._server.server_close()
 
 
 @contextmanager

@@ -61,7 +61,8 @@ def uri_of(entry: Entry) -> str:
 
 
 @pytest.mark.fault("R05")
-def test_a_network_that_is_down_is_never_absence(impatient: None, s3: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("impatient", "s3")
+def test_a_network_that_is_down_is_never_absence(monkeypatch: pytest.MonkeyPatch) -> None:
     """With nobody listening every question fails as unavailable; nothing is called missing."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -79,7 +80,8 @@ def test_a_network_that_is_down_is_never_absence(impatient: None, s3: Service, m
 
 @pytest.mark.parametrize("status", [403, 401])
 @pytest.mark.fault("R15")
-def test_a_refusal_is_never_absence(impatient: None, s3_proxy: Proxy, pinned: Entry, status: int) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_refusal_is_never_absence(s3_proxy: Proxy, pinned: Entry, status: int) -> None:
     """Where a key may not be looked at, 403 is all the service says: that is a matter of permission."""
     s3_proxy.plan(Fault(status=status, code="AccessDenied", times=FOREVER))
 
@@ -105,9 +107,8 @@ def test_a_refusal_is_never_absence(impatient: None, s3_proxy: Proxy, pinned: En
         (400, "InvalidRequest", RemoteUnavailable, "failed"),
     ],
 )
-def test_a_refused_read_says_why(
-    impatient: None, s3_proxy: Proxy, pinned: Entry, status: int, code: str, kind: type[StorageError], says: str
-) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_refused_read_says_why(s3_proxy: Proxy, pinned: Entry, status: int, code: str, kind: type[StorageError], says: str) -> None:
     """Each code of the service becomes the error its reader can act on."""
     s3_proxy.plan(Fault("GET", status=status, code=code, times=FOREVER))
 
@@ -120,7 +121,8 @@ def test_a_refused_read_says_why(
     ("status", "code"), [(404, "NoSuchVersion"), (404, "NoSuchKey"), (400, "InvalidRequest"), (400, "InvalidArgument")]
 )
 @pytest.mark.fault("R17")
-def test_every_dialect_of_a_missing_version_is_understood(impatient: None, s3: Service, s3_proxy: Proxy, status: int, code: str) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_every_dialect_of_a_missing_version_is_understood(s3: Service, s3_proxy: Proxy, status: int, code: str) -> None:
     """Services spell it four ways; to HEAD they cannot spell it at all, so GET is asked for the word."""
     bucket = s3.bucket(versioned=True)
     s3.put(bucket, "k", b"x")
@@ -134,7 +136,8 @@ def test_every_dialect_of_a_missing_version_is_understood(impatient: None, s3: S
         reference.pin(f"s3://{bucket}/k?versionId=gone")
 
 
-def test_a_bad_request_is_not_taken_for_a_missing_version(impatient: None, s3: Service, s3_proxy: Proxy) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_bad_request_is_not_taken_for_a_missing_version(s3: Service, s3_proxy: Proxy) -> None:
     """An expired token answers 400 as well: the version is not called gone."""
     bucket = s3.bucket(versioned=True)
     s3.put(bucket, "k", b"x")
@@ -146,7 +149,8 @@ def test_a_bad_request_is_not_taken_for_a_missing_version(impatient: None, s3: S
 
 
 @pytest.mark.fault("R01")
-def test_a_short_failure_is_retried_and_a_long_one_ends_soon(s3: Service, s3_proxy: Proxy, pinned: Entry) -> None:
+@pytest.mark.usefixtures("s3")
+def test_a_short_failure_is_retried_and_a_long_one_ends_soon(s3_proxy: Proxy, pinned: Entry) -> None:
     """One 503 or one lost answer costs a retry; a service that stays down is asked four times, not twenty-five."""
     s3_proxy.plan(Fault("GET", status=503, code="SlowDown"))
     assert BIG == fetched(pinned)
@@ -154,9 +158,9 @@ def test_a_short_failure_is_retried_and_a_long_one_ends_soon(s3: Service, s3_pro
     assert BIG == fetched(pinned)
 
     s3_proxy.forget()
-    s3_proxy.plan(Fault(status=500, times=FOREVER))
+    s3_proxy.plan(Fault("GET", status=503, code="SlowDown", times=FOREVER))
     with pytest.raises(RemoteUnavailable):
-        standing(pinned)
+        fetched(pinned)
     assert 1 < len(s3_proxy.requests) <= 4
 
 
@@ -241,8 +245,48 @@ def test_an_unchecked_download_never_mixes_two_objects(s3: Service, s3_proxy: Pr
         fetched(entry)
 
 
+@pytest.mark.fault("R06")
+def test_what_cannot_be_told_apart_is_not_resumed(s3: Service, s3_proxy: Proxy) -> None:
+    """Neither checked nor given an etag by the service, a broken download ends: its rest could be of another object."""
+    bucket = s3.bucket()
+    s3.put(bucket, "k", BIG)
+    (entry,) = reference.pin(f"s3://{bucket}/k", checksum=False)
+    s3_proxy.plan(Fault("GET", cut=1 << 20, hide="ETag"))
+
+    with pytest.raises(RemoteUnavailable):
+        fetched(entry)
+    assert 1 == s3_proxy.count("GET")
+
+
+@pytest.mark.fault("R11", "R17")
+def test_a_service_that_ignores_versions_gives_an_error_not_the_newest(s3: Service, s3_proxy: Proxy) -> None:
+    """The reply says which version it is; another one than was asked for is refused."""
+    bucket = s3.bucket(versioned=True)
+    version = s3.put(bucket, "k", b"first")["VersionId"]
+    s3.put(bucket, "k", b"newer")
+    (entry,) = reference.pin(f"s3://{bucket}/k?versionId={version}", checksum=False)
+    s3_proxy.plan(Fault("GET", without="versionId"))
+
+    with pytest.raises(ReferenceChanged, match=version):
+        fetched(entry)
+    assert b"first" == fetched(entry)
+
+
+def test_a_listing_that_does_not_get_on_is_an_error(s3: Service, s3_proxy: Proxy) -> None:
+    """A page that promises more and says nothing new about where ends the pin, not the list, and not never."""
+    bucket = s3.bucket(versioned=True)
+    page = b"<ListVersionsResult><IsTruncated>true</IsTruncated>%s</ListVersionsResult>"
+    for marker in (b"", b"<NextKeyMarker>k</NextKeyMarker>"):
+        s3_proxy.forget()
+        s3_proxy.plan(Fault("?versions", status=200, content=page % marker, times=FOREVER))
+        with pytest.raises(RemoteUnavailable, match="listing"):
+            reference.pin(f"s3://{bucket}/", allow_empty=True)
+        assert s3_proxy.count("?versions") <= 2
+
+
 @pytest.mark.parametrize("match", ["prefix=", "versioning"])
-def test_a_listing_that_fails_is_not_a_short_artifact(impatient: None, s3: Service, s3_proxy: Proxy, match: str) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_a_listing_that_fails_is_not_a_short_artifact(s3: Service, s3_proxy: Proxy, match: str) -> None:
     """A failed page fails the pin; a bucket that will not say whether it keeps versions is pinned by etags."""
     bucket = s3.bucket()
     s3.put(bucket, "d/k", b"x")
@@ -255,7 +299,8 @@ def test_a_listing_that_fails_is_not_a_short_artifact(impatient: None, s3: Servi
             reference.pin(f"s3://{bucket}/d/", allow_empty=True)
 
 
-def test_no_credentials_is_said(impatient: None, s3: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("impatient", "s3")
+def test_no_credentials_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without credentials the message names what to set."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
@@ -267,7 +312,8 @@ def test_no_credentials_is_said(impatient: None, s3: Service, monkeypatch: pytes
         reference.pin("s3://bucket/key")
 
 
-def test_a_name_that_is_no_bucket_is_a_wrong_request(s3: Service) -> None:
+@pytest.mark.usefixtures("s3")
+def test_a_name_that_is_no_bucket_is_a_wrong_request() -> None:
     """botocore's own refusal of a parameter becomes ours."""
     with pytest.raises(InvalidReference):
         reference.pin("s3://b/key")
@@ -278,7 +324,8 @@ def _fetch_in_child(entry: Entry, answer: Any) -> None:
     answer.close()
 
 
-def test_a_forked_process_gets_a_connection_of_its_own(s3: Service, s3_proxy: Proxy, pinned: Entry) -> None:
+@pytest.mark.usefixtures("s3", "s3_proxy")
+def test_a_forked_process_gets_a_connection_of_its_own(pinned: Entry) -> None:
     """What a parent has open is not used by its children: a fork can fetch at once, and so can the parent afterwards."""
     assert BIG == fetched(pinned)
     here, there = multiprocessing.Pipe()

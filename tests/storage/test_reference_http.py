@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Nothing: the test looks at `seen`."""
 
 
@@ -117,6 +117,7 @@ def test_a_strong_etag_pins_the_object(site: Site) -> None:
     assert ("strong.csv", 5, {"etag": "s1"}) == (entry.path, entry.size, entry.extra)
     assert b"hello" == fetched(entry)
     assert ("GET", '"s1"') == (site.seen[-1][0], site.seen[-1][2]["If-Match"])
+    assert ["identity"] * 2 == [headers["Accept-Encoding"] for _, _, headers in site.seen]
     assert Standing.OK is standing(entry)
 
 
@@ -217,7 +218,8 @@ def test_only_404_and_410_are_absence(site: Site, status: int, kind: type[Except
 
 
 @pytest.mark.fault("R05")
-def test_a_server_that_is_down_is_never_absence(site: Site) -> None:
+@pytest.mark.usefixtures("site")
+def test_a_server_that_is_down_is_never_absence() -> None:
     """Nobody listens: unavailable."""
     with pytest.raises(RemoteUnavailable):
         reference.pin("http://127.0.0.1:9/file", allow_empty=True)
@@ -276,3 +278,10 @@ def test_a_uri_without_last_component_needs_a_name(uri: str) -> None:
     """Nothing is contacted before the entry has a name."""
     with pytest.raises(InvalidReference, match="name="):
         reference.pin(uri)
+
+
+@pytest.mark.parametrize("uri", ["http:file", "https:/host/file", "https:///file"])
+def test_a_uri_without_host_is_refused(uri: str) -> None:
+    """Checked or not, it could never be read."""
+    with pytest.raises(InvalidReference, match="host"):
+        reference.pin(uri, "name", checksum=False)

@@ -3,6 +3,8 @@
 import io
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,8 +63,10 @@ def test_a_changed_file_is_an_error(tmp_path: Path, other: bytes) -> None:
     file.write_bytes(other)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
 
+    out = io.BytesIO()
     with pytest.raises(ReferenceChanged):
-        fetched(entry)
+        reference.fetch(entry, out)
+    assert (b"" if len(other) != entry.size else other) == out.getvalue()
     assert Standing.DRIFTED is standing(entry)
 
 
@@ -111,15 +115,15 @@ def test_more_files_than_allowed_are_an_error(tmp_path: Path) -> None:
 
 
 def test_without_checksum_no_content_is_read(tmp_path: Path) -> None:
-    """The pin has a size and no etag; whatever is there later is what comes, when it still has that size."""
+    """The pin has a size and no etag; whatever is there later is what comes."""
     (tmp_path / "a").write_bytes(b"hello")
 
     (entry,) = reference.pin(f"file://{tmp_path}", checksum=False)
 
     assert ({}, 5) == (entry.extra, entry.size)
     assert Standing.UNPINNED is standing(entry)
-    (tmp_path / "a").write_bytes(b"jello")
-    assert b"jello" == fetched(entry)
+    (tmp_path / "a").write_bytes(b"other and longer")
+    assert b"other and longer" == fetched(entry)
 
 
 @pytest.mark.fault("F02", "F03", "F04")
@@ -247,6 +251,12 @@ def test_only_references_can_be_fetched() -> None:
         "s3://bucket/key?X-Amz-Signature=hidden",
         "gs://bucket/key?password=hidden",
         "file:///data/file?token=hidden",
+        "gs:key?token=hidden",
+        "doi:10?token=hidden&see=http://host/",
+        "sftp://user;fingerprint=1:hidden@host/file",
+        "jdbc:postgresql://user:hidden@host/db",
+        "/file?token=hidden",
+        "https://user:hidden@host/\n",
     ],
 )
 @pytest.mark.fault("X09", "I-26", "I-30")
@@ -273,3 +283,14 @@ def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str) -> None:
 def test_what_is_no_secret_stays(uri: str, stored: str) -> None:
     """A lone user name is left out, since it may be a token; everything else is kept as it was."""
     assert stored == reference.strip_secrets(uri)
+
+
+def test_references_load_no_client_before_one_is_needed() -> None:
+    """Importing the package, and tracking a URI, loads neither S3 nor HTTP clients."""
+    program = (
+        "import sys; from storage.transfer import reference; reference.pin('gs://bucket/key', 'name');"
+        "print(sorted({'s3fs', 'fsspec', 'botocore', 'aiohttp', 'httpx'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+
+    assert "[]" == done.stdout.strip()

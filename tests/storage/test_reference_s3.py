@@ -130,6 +130,7 @@ def test_a_deleted_version_is_gone_and_the_newest_is_no_substitute(s3: Service) 
     with pytest.raises(VersionGone):
         fetched(entry)
     assert Standing.MISSING is standing(entry)
+    s3.put(bucket, "k/below", b"no substitute either")
     with pytest.raises(VersionGone):
         reference.pin(f"s3://{bucket}/k?versionId={version}")
 
@@ -165,14 +166,26 @@ def test_an_overwritten_object_without_versions_has_changed(s3: Service) -> None
     assert Standing.DRIFTED is standing(entry)
 
 
+@pytest.mark.fault("X06")
+def test_an_equal_etag_with_another_size_is_another_object(s3: Service) -> None:
+    """Etags are the provider's; where the size disagrees it is not the pinned object."""
+    bucket = s3.bucket()
+    etag = s3.put(bucket, "k", b"four")["ETag"].strip('"')
+    entry = Entry.reference("k", Pin(f"s3://{bucket}/k", etag), 5)
+
+    with pytest.raises(ReferenceChanged):
+        fetched(entry)
+    assert Standing.DRIFTED is standing(entry)
+
+
 @pytest.mark.fault("X05")
 def test_an_etag_without_version_finds_the_stored_version_that_has_it(s3: Service) -> None:
     """A pin made before the bucket kept versions is served from the version that still has its etag, overwritten or deleted."""
     bucket = s3.bucket()
     s3.put(bucket, "k", b"first")
-    s3.put(bucket, "k2", b"first")
     (entry,) = reference.pin(f"s3://{bucket}/k")
     s3.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    s3.put(bucket, "k2", b"first")
     s3.put(bucket, "k", b"other")
 
     assert b"first" == fetched(entry)

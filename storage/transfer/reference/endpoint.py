@@ -89,7 +89,7 @@ def pieces(response: dict[str, Any], what: str) -> Iterator[bytes]:
     Raises:
         RemoteUnavailable: it broke off.
     """
-    from fsspec.asyn import sync  # noqa: PLC0415  # loads slowly
+    from fsspec.asyn import sync  # loads slowly
 
     body = response["Body"]
     try:
@@ -117,7 +117,7 @@ def _system() -> Any:
 
 
 def _connect() -> Any:
-    import s3fs  # noqa: PLC0415  # loads slowly
+    import s3fs  # loads slowly
 
     system = s3fs.S3FileSystem(
         endpoint_url=_first(_ENDPOINTS),
@@ -135,9 +135,9 @@ def _first(names: tuple[str, ...]) -> str | None:
 
 
 def _failures() -> tuple[type[Exception], ...]:
-    from aiohttp import ClientError  # noqa: PLC0415  # loads slowly
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+    from aiohttp import ClientError  # loads slowly
+    from botocore.exceptions import BotoCoreError
+    from botocore.parsers import ResponseParserError
 
     return (OSError, BotoCoreError, ResponseParserError, ClientError)
 
@@ -150,7 +150,7 @@ def _answer(error: BaseException) -> tuple[str, int, dict[str, str]]:
 
 
 def _meaning(error: Exception, what: str, asked_version: bool) -> StorageError:
-    from botocore.exceptions import NoCredentialsError, ParamValidationError, PartialCredentialsError  # noqa: PLC0415
+    from botocore.exceptions import NoCredentialsError, ParamValidationError, PartialCredentialsError
 
     code, status, headers = _answer(error)
     if headers.get("x-amz-delete-marker") == "true":

@@ -45,7 +45,10 @@ def pin(wish: Wish) -> list[Entry]:
         ReferenceMissing: 404 or 410. Unreadable: 401 or 403. RemoteUnavailable: anything else that is no answer.
     """
     uri = wish.uri.partition("#")[0]
-    name = wish.named(uri.partition("://")[2].partition("?")[0].partition("/")[2].rpartition("/")[2])
+    host, _, path = uri.partition("://")[2].partition("?")[0].partition("/")
+    if not host:
+        raise InvalidReference(f"{printable(uri)} names no host: write https://host/path")
+    name = wish.named(path.rpartition("/")[2])
     if not wish.checksum:
         return [Entry.reference(name, Pin(uri))]
     etag, size = _validators(uri)
@@ -120,7 +123,7 @@ def _length(response: "httpx.Response") -> int | None:
 @contextmanager
 def _reply(method: str, uri: str, headers: dict[str, str], also: frozenset[int] = frozenset()) -> Iterator["httpx.Response"]:
     """A response with status 200, or one of `also`, whose body is still to be read, as it is stored: no compression is offered."""
-    import httpx  # noqa: PLC0415  # loads slowly
+    import httpx  # loads slowly
 
     shown = printable(uri)
     transport = httpx.HTTPTransport(verify=_trust(), retries=2)
@@ -152,13 +155,13 @@ def _reply(method: str, uri: str, headers: dict[str, str], also: frozenset[int] 
 @cache
 def _trust() -> ssl.SSLContext:
     """Made once: it parses every root certificate."""
-    import httpx  # noqa: PLC0415  # loads slowly
+    import httpx  # loads slowly
 
     return httpx.create_ssl_context()
 
 
 def _credentials() -> "httpx.NetRCAuth | None":
-    import httpx  # noqa: PLC0415  # loads slowly
+    import httpx  # loads slowly
 
     path = os.path.expanduser(os.environ.get("NETRC") or "~/.netrc")
     return httpx.NetRCAuth(path) if os.path.isfile(path) else None

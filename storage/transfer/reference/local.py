@@ -61,7 +61,7 @@ def fetch(pin: Pin, size: int | None, out: BinaryIO) -> None:
     hasher = Hasher(expected.algorithm) if expected else Hasher()
     with _opened(path_of(pin.uri)) as source:
         there = os.fstat(source.fileno()).st_size
-        if size is not None and there != size:
+        if expected is not None and size is not None and there != size:
             raise ReferenceChanged(f"{printable(pin.uri)} has {there} bytes, pinned were {size}: restore it, or reference it again")
         for piece in iter(lambda: source.read(CHUNK), b""):
             hasher.update(piece)
@@ -77,10 +77,10 @@ def check(pin: Pin, size: int | None) -> Standing:
     """How the file stands; its content is read when its size still agrees."""
     try:
         with _opened(path_of(pin.uri)) as source:
-            if size is not None and os.fstat(source.fileno()).st_size != size:
-                return Standing.DRIFTED
             if pin.etag is None:
                 return Standing.UNPINNED
+            if size is not None and os.fstat(source.fileno()).st_size != size:
+                return Standing.DRIFTED
             expected = Digest.parse(pin.etag)
             return Standing.OK if _digest(source, expected.algorithm) == expected else Standing.DRIFTED
     except ReferenceMissing:
@@ -156,7 +156,7 @@ def _explained(path: str) -> Iterator[None]:
 
 
 def _walk(root: str, wish: Wish) -> list[str]:
-    """The files below `root` as relative paths, sorted; every offender is known before any content is read."""
+    """The files below `root` as relative paths, in no particular order; every offender is known before any content is read."""
     files: list[str] = []
     unsafe: list[str] = []
     special: list[str] = []
@@ -182,7 +182,7 @@ def _walk(root: str, wish: Wish) -> list[str]:
         )
     if special:
         raise UnsupportedFile(f"{printable(wish.uri)} holds what is no regular file: leave these out{listed(sorted(special))}")
-    return sorted(files, key=os.fsencode)
+    return files
 
 
 def _children(directory: str) -> list[os.DirEntry[str]]:

@@ -105,14 +105,14 @@ def scheme_of(uri: str) -> str:
         InvalidReference: not text, no scheme, control characters, or not valid UTF-8.
     """
     if not isinstance(uri, str) or _CONTROL.search(uri):
-        raise InvalidReference(f"{uri!r} is not a reference: write a URI without control characters")
+        raise InvalidReference(f"{_shown(str(uri))!r} is not a reference: write a URI without control characters")
     try:
         uri.encode()
     except UnicodeEncodeError as error:
-        raise InvalidReference(f"{printable(uri)} is not valid UTF-8: percent-encode it") from error
+        raise InvalidReference(f"{_shown(uri)} is not valid UTF-8: percent-encode it") from error
     match = _SCHEME.match(uri)
     if match is None:
-        raise InvalidReference(f"{printable(uri)} has no scheme: write s3://bucket/key, https://host/path or file:///absolute/path")
+        raise InvalidReference(f"{_shown(uri)} has no scheme: write s3://bucket/key, https://host/path or file:///absolute/path")
     return match[1].lower()
 
 
@@ -125,17 +125,23 @@ def strip_secrets(uri: str) -> str:
     scheme = scheme_of(uri)
     uri = scheme + uri[len(scheme) :]
     names = sorted({name for name in map(_parameter, re.split(r"[?&;#]", uri)[1:]) if name and _SECRET.fullmatch(name)})
-    head, slashes, tail = uri.partition("://")
-    authority = re.split(r"[/?#]", tail, maxsplit=1)[0] if slashes else ""
+    plain = re.split(r"[?#]", uri, maxsplit=1)[0]
+    head, slashes, tail = plain.partition("://")
+    authority, slash, path = tail.partition("/")
     userinfo, _, host = authority.rpartition("@")
-    shown = printable(f"{head}://{host}{re.split('[?;#]', tail[len(authority) :])[0]}")
     if ":" in unquote(userinfo):
-        raise InvalidReference(f"{shown} was given with a password, which would be stored: keep it in ~/.netrc or in the environment")
+        raise InvalidReference(f"{_shown(uri)} was given with a password, which would be stored: keep it in ~/.netrc or in the environment")
     if names:
+        found = ", ".join(map(printable, names))
         raise InvalidReference(
-            f"{shown} carries {', '.join(map(printable, names))}, which would be stored: reference the plain URI and keep credentials outside it"
+            f"{_shown(uri)} carries {found}, which would be stored: reference the plain URI, keep credentials outside it"
         )
-    return head + slashes + host + tail[len(authority) :] if slashes else uri
+    return head + slashes + host + slash + path + uri[len(plain) :]
+
+
+def _shown(uri: str) -> str:
+    """As much of `uri` as a message may repeat before it is known to hold no secret."""
+    return printable(re.split(r"[?;#]", re.sub(r"//[^/]*@", "//", uri), maxsplit=1)[0])
 
 
 def _parameter(piece: str) -> str:

@@ -21,7 +21,7 @@ def pin(wish: Wish) -> list[Entry]:
     return [Entry.reference(wish.name, Pin(wish.uri))]
 
 
-def fetch(pin: Pin, size: int | None, out: BinaryIO) -> NoReturn:
+def fetch(pin: Pin, _size: int | None, _out: BinaryIO) -> NoReturn:
     """Nothing.
 
     Raises:
@@ -33,6 +33,6 @@ def fetch(pin: Pin, size: int | None, out: BinaryIO) -> NoReturn:
     )
 
 
-def check(pin: Pin, size: int | None) -> Standing:
+def check(_pin: Pin, _size: int | None) -> Standing:
     """Always unverifiable."""
     return Standing.UNVERIFIABLE
