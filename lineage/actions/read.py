@@ -1,6 +1,7 @@
 """Read a version's content: its manifest, one blob of it, or all of it into a directory."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -80,8 +81,4 @@ def download(
 
 def fetch_reference(engine: Engine) -> Callable[[Entry, BinaryIO], None]:
     """How a reference's bytes are got: from the bounded cache when exactly the pinned version is there, else from where they live."""
-
-    def fetch(entry: Entry, out: BinaryIO) -> None:
-        reference.fetch(entry, out)
-
-    return fetch
+    return partial(reference.fetch_cached, cache=engine.cache)

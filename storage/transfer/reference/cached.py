@@ -13,7 +13,7 @@ from typing import IO, BinaryIO
 from storage.blob.cache import Cache
 from storage.digest import CHUNK
 from storage.entry import Entry, Pin
-from storage.errors import ReadOnlyStore, StoreFull
+from storage.errors import Unavailable
 from storage.transfer.reference.handler import HANDLERS, fetch
 from storage.transfer.reference.scheme import scheme_of
 
@@ -35,7 +35,7 @@ def fetch_cached(entry: Entry, out: BinaryIO, cache: Cache) -> None:
             spool.seek(0)
             try:
                 kept = cache.put(key, _pieces(spool))
-            except (ReadOnlyStore, StoreFull):  # a cache that takes nothing costs time, not the download
+            except Unavailable:  # a cache that takes nothing costs time, not the download
                 spool.seek(0)
                 shutil.copyfileobj(spool, out, CHUNK)
                 return
