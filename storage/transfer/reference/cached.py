@@ -8,7 +8,7 @@ objects that would fill a good part of the cache are fetched anew each time.
 import shutil
 import tempfile
 from collections.abc import Iterator
-from typing import IO, BinaryIO
+from typing import IO, BinaryIO, cast
 
 from storage.blob.cache import Cache
 from storage.digest import CHUNK
@@ -31,7 +31,7 @@ def fetch_cached(entry: Entry, out: BinaryIO, cache: Cache) -> None:
     kept = cache.get(key)
     if kept is None:
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
-            fetch(entry, spool)
+            fetch(entry, cast("BinaryIO", spool))
             spool.seek(0)
             try:
                 kept = cache.put(key, _pieces(spool))
