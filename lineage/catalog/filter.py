@@ -1,10 +1,17 @@
-"""A parsed filter as SQL: constant text from tables, every value a parameter. No text of a user ever becomes SQL."""
+"""A parsed filter as SQL: constant text from tables, every value a parameter. No text of a user ever becomes SQL.
+
+Values compare with values of their own kind: text with text, a number with a number, a boolean with a boolean; `None` is what is null or
+absent. `$ne` and `$nin` are the negations of `$eq` and `$in`, so an absent key differs from every value.
+"""
 
 import datetime as dt
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lineage.catalog.column import instant, marks
+from lineage.catalog.schema import compiled
 from lineage.model.errors import UsageError
 from lineage.model.query import Any_, Compare, Every, Field, Not, Order, Term
 
@@ -23,7 +30,46 @@ _COLUMNS: dict[str, str] = {
     "duration": "((coalesce(run.finished_at, run.heartbeat_at) - run.created_at) / 1000000.0)",
 }
 _INSTANTS = frozenset({"created_at", "heartbeat_at", "finished_at"})
-_COMPARISONS = {"$eq": "=", "$ne": "<>", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+_NUMBERS = _INSTANTS | {"exit_code", "duration"}
+_COMPARISONS = {"$eq": "=", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
+_NEGATIONS = {"$ne": "$eq", "$nin": "$in"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Where the values of a field are, when they are rows of their own: those of the field, of one key, and what each kind is compared as."""
+
+    table: str
+    text: str
+    is_text: str
+    number: str = "NULL"
+    is_number: str = "0"
+    is_boolean: str = "0"
+
+
+_ROWS: dict[str, _Rows] = {
+    "tags": _Rows("run_tag AS found WHERE found.run_id = run.id", "found.name", "1"),
+    "config": _Rows(
+        "json_each(run.config) AS found WHERE found.key = ?",
+        "found.value",
+        "found.type = 'text'",
+        "found.value",
+        "found.type IN ('integer', 'real')",
+        "found.type",
+    ),
+    "summary": _Rows(
+        "summary AS found WHERE found.run_id = run.id AND found.key = ?",
+        "found.value ->> '$'",
+        "json_type(found.value) = 'text'",
+        "found.number",
+        "found.value NOT IN ('true', 'false')",
+        "found.value",
+    ),
+}
+
+
+Sql = tuple[str, tuple[Any, ...]]
+"""A condition, and the values of its placeholders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +115,7 @@ def _ordering(order: Order) -> tuple[str, tuple[Any, ...], str]:
     return "", (), f" ORDER BY {column} IS NULL, {column} {way}, run.id"
 
 
-def _sql(term: Term) -> tuple[str, tuple[Any, ...]]:
+def _sql(term: Term) -> Sql:
     match term:
         case Every(terms) | Any_(terms):
             word = " AND " if isinstance(term, Every) else " OR "
@@ -84,70 +130,91 @@ def _sql(term: Term) -> tuple[str, tuple[Any, ...]]:
             return _compare(field, operator, value)
 
 
-def _compare(field: Field, operator: str, value: Any) -> tuple[str, tuple[Any, ...]]:
-    if field.place == "tags":
-        return _tags(operator, value)
-    if field.place == "config":
-        test, values = _test("found.value", operator, value)
-        return _exists(f"SELECT 1 FROM json_each(run.config) AS found WHERE found.key = ? AND {test}", (field.key, *values), operator, value)
-    if field.place == "summary":
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        column = "found.number" if number or (isinstance(value, tuple) and value and not isinstance(value[0], str)) else "found.value ->> '$'"
-        test, values = _test(column, operator, value)
-        return _exists(f"SELECT 1 FROM summary AS found WHERE found.run_id = run.id AND found.key = ? AND {test}", (field.key, *values), operator, value)
-    column = _COLUMNS[field.place]
-    if field.place in _INSTANTS:
-        value = tuple(map(_instant, value)) if isinstance(value, tuple) else value if isinstance(value, bool) else _instant(value)
-    return _test(column, operator, value)
+def _compare(field: Field, operator: str, value: Any) -> Sql:
+    if operator in _NEGATIONS:
+        text, values = _compare(field, _NEGATIONS[operator], value)
+        return f"NOT coalesce({text}, 0)", values
+    if operator == "$regex":
+        compiled(value)
+    if field.place in _ROWS:
+        return _any_row(field, operator, value)
+    return _column(field.place, operator, value)
 
 
-def _test(column: str, operator: str, value: Any) -> tuple[str, tuple[Any, ...]]:
+def _any_row(field: Field, operator: str, value: Any) -> Sql:
+    """Is there a row of the field that compares so? What is null counts as absent."""
+    rows, key = _ROWS[field.place], () if field.key is None else (field.key,)
+    present = f"EXISTS (SELECT 1 FROM {rows.table})"
+    if operator == "$exists":
+        return (present if value else f"NOT {present}"), key
+    wanted = value if operator == "$in" else (value,)
+    tests = [_of_kind(rows, operator, [each for each in wanted if _kind(each) is kind]) for kind in (str, float, bool)]
+    found = [(f"EXISTS (SELECT 1 FROM {rows.table} AND {text})", (*key, *values)) for text, values in tests if text]
+    if None in wanted:
+        found.append((f"NOT EXISTS (SELECT 1 FROM {rows.table} AND {rows.text} IS NOT NULL)", key))
+    return _either(found)
+
+
+def _kind(value: Any) -> type | None:
+    if value is None:
+        return None
+    return next(kind for kind, members in ((bool, bool), (float, int | float), (str, str)) if isinstance(value, members))
+
+
+def _of_kind(rows: _Rows, operator: str, values: Sequence[Any]) -> Sql:
+    """The test of a row against values of one kind; no text for no values."""
+    if not values:
+        return "", ()
+    if operator == "$regex":
+        return f"{rows.is_text} AND regexp(?, {rows.text})", tuple(values)
+    if isinstance(values[0], bool):
+        return f"{rows.is_boolean} IN ({marks(len(values))})", tuple("true" if value else "false" for value in values)
+    column, guard = (rows.text, rows.is_text) if isinstance(values[0], str) else (rows.number, rows.is_number)
+    return f"{guard} AND {_test(column, operator, values)}", tuple(values)
+
+
+def _column(place: str, operator: str, value: Any) -> Sql:
+    column = _COLUMNS[place]
     if operator == "$exists":
         return (f"{column} IS NOT NULL" if value else f"{column} IS NULL"), ()
     if operator == "$regex":
-        return f"regexp(?, {column})", (str(value),)
-    if operator in ("$in", "$nin"):
-        text = f"{column} IN ({marks(len(value))})" if value else "1 = 0"
-        return (text if operator == "$in" else f"({column} IS NULL OR NOT {text})"), tuple(value)
-    if value is None:
-        return (f"{column} IS NULL" if operator == "$eq" else f"{column} IS NOT NULL"), ()
-    if operator == "$ne":
-        return f"({column} IS NULL OR {column} <> ?)", (value,)
-    return f"{column} {_COMPARISONS[operator]} ?", (value,)
+        if place in _NUMBERS:
+            raise UsageError(f"{place} is no text: $regex cannot match it")
+        return f"regexp(?, {column})", (value,)
+    wanted = value if operator == "$in" else (value,)
+    given = tuple(_column_value(place, each) for each in wanted if each is not None)
+    found: list[Sql] = [(_test(column, operator, given), given)] if given else []
+    if None in wanted:
+        found.append((f"{column} IS NULL", ()))
+    return _either(found)
 
 
-_NEGATIVE = frozenset({"$ne", "$nin"})
-_POSITIVE = {"$ne": "$eq", "$nin": "$in"}
+def _column_value(place: str, value: Any) -> Any:
+    if place in _INSTANTS:
+        return _instant(place, value)
+    if isinstance(value, bool) or (place in _NUMBERS) == isinstance(value, str):
+        raise UsageError(f"{place} is {'a number' if place in _NUMBERS else 'text'}: it cannot be compared with {value!r}")
+    return value
 
 
-def _exists(text: str, values: tuple[Any, ...], operator: str, value: Any) -> tuple[str, tuple[Any, ...]]:
-    """A key that is absent differs from every value, and exists only where it is."""
-    if operator == "$exists":
-        found = text.rpartition(" AND ")[0]
-        return (f"EXISTS ({found})" if value else f"NOT EXISTS ({found})"), values[:1]
-    if value is None and operator == "$eq":
-        found = text.rpartition(" AND ")[0]
-        return f"NOT EXISTS ({found} AND found.value IS NOT NULL)", values[:1]
-    return (f"(EXISTS ({text}) OR NOT EXISTS ({text.rpartition(' AND ')[0]}))", (*values, values[0])) if operator in _NEGATIVE else (
-        f"EXISTS ({text})",
-        values,
-    )
+def _test(column: str, operator: str, values: Sequence[Any]) -> str:
+    return f"{column} IN ({marks(len(values))})" if operator == "$in" else f"{column} {_COMPARISONS[operator]} ?"
 
 
-def _tags(operator: str, value: Any) -> tuple[str, tuple[Any, ...]]:
-    negative = operator in _NEGATIVE
-    test, values = _test("found.name", _POSITIVE.get(operator, operator), value)
-    if operator == "$exists":
-        test, values, negative = "1 = 1", (), not value
-    return f"{'NOT ' if negative else ''}EXISTS (SELECT 1 FROM run_tag AS found WHERE found.run_id = run.id AND {test})", values
+def _either(found: Sequence[Sql]) -> Sql:
+    if not found:
+        return "1 = 0", ()
+    return "(" + " OR ".join(text for text, _ in found) + ")", tuple(value for _, values in found for value in values)
 
 
-def _instant(value: Any) -> Any:
+def _instant(place: str, value: Any) -> int | None:
     """Times are given as ISO 8601 text, in UTC unless it says otherwise, or as seconds since the epoch."""
     if isinstance(value, str):
         try:
             stated = dt.datetime.fromisoformat(value)
         except ValueError:
-            raise UsageError(f"{value!r} is not a time: write it as 2026-01-31T12:00:00") from None
+            raise UsageError(f"{place} is compared with {value!r}, which is not a time: write it as 2026-01-31T12:00:00") from None
         return instant(stated if stated.tzinfo else stated.replace(tzinfo=dt.UTC))
-    return int(value * 1_000_000) if isinstance(value, int | float) else value
+    if isinstance(value, bool) or not math.isfinite(value):
+        raise UsageError(f"{place} is compared with {value!r}, which is not a time: write it as 2026-01-31T12:00:00")
+    return int(value * 1_000_000)

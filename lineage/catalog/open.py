@@ -225,7 +225,7 @@ def _tell(effect: str) -> None:
 
 
 def _matches(pattern: str, text: object) -> bool:
-    return isinstance(text, str) and schema.compiled(pattern).search(text[:4096]) is not None
+    return isinstance(text, str) and schema.compiled(pattern).search(text[:65536]) is not None
 
 
 _BY_MESSAGE: tuple[tuple[str, type[Exception], str], ...] = (

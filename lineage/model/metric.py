@@ -10,10 +10,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lineage.model.document import canonical, check_document
+from lineage.model.document import MAX_KEYS, canonical, check_document, check_words
 from lineage.model.errors import InvalidMetadata
 
 MAX_KEY = 512
+
+_LACKING = ("nan", "inf", "-inf")
 
 Scalar = float | int | bool | str | None
 
@@ -42,27 +44,34 @@ def flat(values: object) -> dict[str, Any]:
         for key, value in level.items():
             if not isinstance(key, str):
                 raise InvalidMetadata(f"metric key {key!r} must be text")
-            name = f"{prefix}{key}"
-            if not name or len(name) > MAX_KEY:
-                raise InvalidMetadata(f"metric key {name[:40]!r} must have 1 to {MAX_KEY} characters")
+            name = _check_key(f"{prefix}{key}")
             if isinstance(value, Mapping) and value and "_type" not in value:
                 if name.count(".") > 32:
                     raise InvalidMetadata(f"metric {name[:80]!r} is nested too deep")
                 stack.append((f"{name}.", value))
             else:
                 found[name] = plain(value, name)
+            if len(found) + len(stack) > MAX_KEYS:
+                raise InvalidMetadata(f"more than {MAX_KEYS:,} metrics at once: log them in parts, or as a file of an artifact")
     return found
+
+
+def _check_key(name: str) -> str:
+    if not name or len(name) > MAX_KEY:
+        raise InvalidMetadata(f"metric key {name[:40]!r} must have 1 to {MAX_KEY} characters")
+    check_words(name, f"metric key {name!r}")
+    return name
 
 
 def plain(value: object, key: str) -> Any:
     """One metric's value as it is kept: numbers may be NaN or infinite."""
     if isinstance(value, bool) or value is None:
         return value
-    if hasattr(value, "item") and getattr(value, "size", 1) == 1 and getattr(value, "ndim", 0) == 0:
+    if hasattr(value, "item") and getattr(value, "ndim", None) == 0:
         value = value.item()
     if isinstance(value, float) and not math.isfinite(value):
         return float(value)
-    return check_document({key: value}, "metric")[key]
+    return untagged(check_document({key: value}, "metric")[key])
 
 
 def number(value: object) -> float | None:
@@ -89,13 +98,13 @@ def summarise(rows: Iterable[Row]) -> dict[str, Any]:
 def tagged(value: Any) -> Any:
     """`value` with NaN and infinities, which JSON lacks, written out; `untagged` is the inverse."""
     if isinstance(value, float) and not math.isfinite(value):
-        return {"_type": "number", "value": str(value)}
+        return {"_type": "number", "value": str(float(value))}
     return value
 
 
 def untagged(value: Any) -> Any:
-    """The inverse of `tagged`."""
-    if isinstance(value, dict) and value.get("_type") == "number":
+    """The inverse of `tagged`. Any other dictionary a user logged under the same `_type` stays what it is."""
+    if isinstance(value, dict) and value.keys() == {"_type", "value"} and value["_type"] == "number" and value["value"] in _LACKING:
         return float(value["value"])
     return value
 

@@ -5,10 +5,12 @@
 
 A version, an alias and a digest are disjoint by syntax: `vN`, `latest` and `algorithm:hex` cannot be given away as aliases, and `:` and `/`
 cannot stand in one. Names people see (artifact, project, alias) hold no character that is invisible, reorders a line or steers a
-terminal. Teams' names are plain ASCII, for they stand in URLs for ever.
+terminal, and are kept in Unicode's composed form (NFC), so that two names that look alike letter by letter are one. Teams' names are plain
+ASCII, for they stand in URLs for ever.
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 from lineage.model.errors import InvalidName
@@ -17,12 +19,19 @@ LATEST = "latest"
 DEFAULT_PROJECT = "uncategorized"
 MAX_NAME = 128
 
-_HIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0]")
+_HIDDEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb"
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+"""Control characters, and what Unicode calls default ignorable: drawn as nothing, so that two names with and without look the same."""
 _COLLECTION = re.compile(r"[a-zA-Z0-9_\-.]+", re.ASCII)
 _ENTITY = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_\-]*", re.ASCII)
 _TAG = re.compile(r"[-\w]+( +[-\w]+)*")
 _VERSION = re.compile(r"v(0|[1-9][0-9]{0,17})", re.ASCII)
+_NUMBERED = re.compile(r"v\d+")
 _DIGEST = re.compile(r"(blake3|sha256):[0-9a-f]{64}", re.ASCII)
+_SEGMENTS = frozenset({"runs", "sweeps"})
 _PROJECT_FORBIDDEN = frozenset("/\\#?%:")
 _INTERNAL_TYPES = re.compile(r"wandb-.*|job", re.ASCII)
 
@@ -30,6 +39,7 @@ _INTERNAL_TYPES = re.compile(r"wandb-.*|job", re.ASCII)
 def _check_text(name: object, what: str, limit: int = MAX_NAME) -> str:
     if not isinstance(name, str):
         raise InvalidName(f"{what} must be text, not {type(name).__name__} {name!r}")
+    name = unicodedata.normalize("NFC", name)
     if not name.strip():
         raise InvalidName(f"{what} is empty: give it at least one visible character")
     if len(name) > limit:
@@ -96,7 +106,7 @@ def check_alias(name: object) -> str:
         raise InvalidName(f"alias {text!r} may not hold '/' or ':'")
     if text == LATEST:
         raise InvalidName("alias 'latest' is kept for the version logged last: choose another name")
-    if is_version(text):
+    if _NUMBERED.fullmatch(text):
         raise InvalidName(f"alias {text!r} is how versions are numbered: choose another name")
     return text
 
@@ -160,7 +170,7 @@ def _check_selector(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RunPath:
-    """Which run (or sweep) of which project."""
+    """Which run (or sweep) of which project. `RunPath.parse(str(p)) == p`."""
 
     run: str
     project: str | None = None
@@ -170,7 +180,10 @@ class RunPath:
     def parse(cls, text: object) -> "RunPath":
         """The path `text` spells: `entity/project/run`, `project/run`, `run`, with `:` or `/runs/`, `/sweeps/` before the last part."""
         whole = _check_text(text, "run path", 4 * MAX_NAME)
-        parts = [part for part in whole.strip("/").replace(":", "/").split("/") if part not in ("runs", "sweeps")]
+        place, colon, name = whole.strip("/").rpartition(":")
+        parts = [*place.split("/"), name] if colon else name.split("/")
+        if not colon and len(parts) > 2 and parts[-2] in _SEGMENTS:
+            del parts[-2]
         if not 1 <= len(parts) <= 3 or "" in parts:
             raise InvalidName(f"run path {whole!r}: write [entity/][project/]run")
         entity, project = ([None, None] + parts[:-1])[-2:]
@@ -179,7 +192,8 @@ class RunPath:
         )
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.entity, self.project, self.run) if part is not None)
+        place = "/".join(part for part in (self.entity, self.project) if part is not None)
+        return f"{place}{':' if self.project in _SEGMENTS else '/'}{self.run}" if place else self.run
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,4 +218,6 @@ class ProjectPath:
 def slug(text: str) -> str:
     """`text` bent into a legal artifact name: what is not allowed becomes `_`, what is too long loses its middle."""
     clean = re.sub(r"[^a-zA-Z0-9_\-.]", "_", text) or "_"
+    if clean in (".", ".."):
+        return "_" * len(clean)
     return clean if len(clean) <= MAX_NAME else f"{clean[:63]}..{clean[-63:]}"

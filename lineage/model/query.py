@@ -35,6 +35,8 @@ FIELDS: dict[str, str] = {
 """What users may write → what is meant."""
 OPERATORS = ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte", "$in", "$nin", "$exists", "$regex")
 MAX_TERMS = 200
+MAX_DEPTH = 16
+MAX_PATTERN = 256
 _DOCUMENTS = {"config": "config", "summary_metrics": "summary", "summary": "summary"}
 
 
@@ -44,6 +46,9 @@ class Field:
 
     place: str
     key: str | None = None
+
+    def __str__(self) -> str:
+        return self.place if self.key is None else f"{self.place}.{self.key}"
 
     @classmethod
     def parse(cls, text: object) -> "Field":
@@ -108,8 +113,7 @@ def _parse(filters: object, budget: list[int], depth: int) -> Term:
     terms: list[Term] = []
     for key, value in filters.items():
         budget[0] -= 1
-        if budget[0] < 0 or depth > 16:
-            raise UsageError(f"the filter is too large: at most {MAX_TERMS} terms, 16 levels")
+        _check_size(budget, depth)
         if key in _LOGIC:
             if not isinstance(value, list | tuple):
                 raise UsageError(f"{key} takes a list of filters, not {value!r}")
@@ -117,33 +121,76 @@ def _parse(filters: object, budget: list[int], depth: int) -> Term:
         elif key == "$not":
             terms.append(Not(_parse(value, budget, depth + 1)))
         else:
-            terms.extend(_comparisons(Field.parse(key), value, budget))
+            terms.extend(_comparisons(Field.parse(key), value, budget, depth + 1))
     return terms[0] if len(terms) == 1 else Every(tuple(terms))
 
 
-def _comparisons(field: Field, value: object, budget: list[int]) -> list[Term]:
+def _check_size(budget: list[int], depth: int) -> None:
+    if budget[0] < 0 or depth > MAX_DEPTH:
+        raise UsageError(f"the filter is too large: at most {MAX_TERMS} terms, {MAX_DEPTH} levels")
+
+
+def _comparisons(field: Field, value: object, budget: list[int], depth: int) -> list[Term]:
     if not isinstance(value, Mapping):
         return [Compare(field, "$eq", _scalar(field, value))]
+    if not value:
+        raise UsageError(f"{field} is compared with nothing: give a value, or an operator such as {{'$exists': True}}")
     found: list[Term] = []
     for operator, operand in value.items():
         budget[0] -= 1
+        _check_size(budget, depth)
         if operator == "$not":
-            found.append(Not(Every(tuple(_comparisons(field, operand, budget)))))
+            found.append(Not(Every(tuple(_comparisons(field, operand, budget, depth + 1)))))
         elif operator not in OPERATORS:
             raise UsageError(f"no operator {operator!r} in a filter: there are {', '.join(OPERATORS)}, $not, {', '.join(_LOGIC)}")
-        elif operator in ("$in", "$nin"):
-            if not isinstance(operand, list | tuple | set) or len(operand) > MAX_TERMS:
-                raise UsageError(f"{operator} takes a list of at most {MAX_TERMS} values")
-            found.append(Compare(field, str(operator), tuple(_scalar(field, inner) for inner in operand)))
         else:
-            found.append(Compare(field, str(operator), _scalar(field, operand)))
+            found.append(Compare(field, str(operator), _OPERANDS.get(operator, _scalar)(field, operand)))
     return found
 
 
 def _scalar(field: Field, value: object) -> Any:
+    if isinstance(value, float) and value != value:
+        raise UsageError(f"{field} is compared with NaN, which equals nothing: use {{'$exists': …}} or a number")
     if value is None or isinstance(value, str | int | float | bool):
         return value
-    raise UsageError(f"{field.key or field.place} is compared with {value!r}: give text, a number, a boolean or None")
+    raise UsageError(f"{field} is compared with {value!r}: give text, a number, a boolean or None")
+
+
+def _several(field: Field, value: object) -> Any:
+    if not isinstance(value, list | tuple | set | frozenset) or len(value) > MAX_TERMS:
+        raise UsageError(f"{field}: $in and $nin take a list of at most {MAX_TERMS} values")
+    return tuple(_scalar(field, inner) for inner in value)
+
+
+def _comparable(field: Field, value: object) -> Any:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return _scalar(field, value)
+    raise UsageError(f"{field}: $gt, $gte, $lt and $lte compare with text or a number, not {value!r}")
+
+
+def _claim(field: Field, value: object) -> bool:
+    if isinstance(value, int) and value in (0, 1):
+        return bool(value)
+    raise UsageError(f"{field}: $exists takes true or false, not {value!r}")
+
+
+def _pattern(field: Field, value: object) -> str:
+    if isinstance(value, str) and len(value) <= MAX_PATTERN:
+        return value
+    raise UsageError(f"{field}: $regex takes a pattern of at most {MAX_PATTERN} characters, not {value!r:.80}")
+
+
+_OPERANDS: dict[str, Callable[[Field, object], Any]] = {
+    "$gt": _comparable,
+    "$gte": _comparable,
+    "$lt": _comparable,
+    "$lte": _comparable,
+    "$in": _several,
+    "$nin": _several,
+    "$exists": _claim,
+    "$regex": _pattern,
+}
+"""What an operator may be given, where that is not any one value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,4 +205,4 @@ class Order:
         """`+field`, `-field` or `field`, which is ascending."""
         if not text:
             return cls(Field("created_at"))
-        return cls(Field.parse(text.lstrip("+-")), text.startswith("-"))
+        return cls(Field.parse(text[1:] if text[0] in "+-" else text), text.startswith("-"))

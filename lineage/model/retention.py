@@ -9,7 +9,6 @@ run, or has leapt far ahead of it, makes the plan ask before anything goes.
 """
 
 import datetime as dt
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
@@ -31,6 +30,8 @@ class ArtifactTTL(Enum):
 
     INHERIT = 0
 
+
+_SECOND = dt.timedelta(seconds=1)
 
 TTL = dt.timedelta | None | ArtifactTTL
 
@@ -57,7 +58,7 @@ class Policy:
             raise InvalidPolicy(f"ttl {value!r} must be a datetime.timedelta, None (never) or ArtifactTTL.INHERIT")
         if value <= dt.timedelta(0):
             raise InvalidPolicy(f"ttl {value} must be positive; None means never")
-        return cls(False, math.ceil(value.total_seconds()))
+        return cls(False, min(-(-value // _SECOND), dt.timedelta.max // _SECOND))
 
     def effective(self, *defaults: "Policy") -> "Policy":
         """The first policy, from this one through `defaults`, that does not inherit; never, if all do."""
