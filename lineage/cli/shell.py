@@ -93,7 +93,15 @@ class Shell:
         if self.as_json:
             return
         for part in parts:
-            self.out.print(line(part) if isinstance(part, str) else part, soft_wrap=isinstance(part, str))
+            self.out.print(line(part) if isinstance(part, str) else self._trimmed(part), soft_wrap=isinstance(part, str))
+
+    def _trimmed(self, part: RenderableType) -> RenderableType:
+        """A pipe gets lines that end where their text ends; on a terminal nobody sees the difference."""
+        if self.out.is_terminal:
+            return part
+        with self.out.capture() as capture:
+            self.out.print(part)
+        return Text("\n".join(each.rstrip() for each in capture.get().rstrip("\n").split("\n")))
 
     def say(self, text: str) -> None:
         """Tell the person something on the way; with --json nobody is told."""

@@ -70,7 +70,7 @@ def _walk(shell: Shell, name: str, direction: Direction, depth: int | None, type
     ran: list[Row] = [(each.path, each.display_name, each.job_type or "", each.state) for each in runs]
     told = f"{text.counted(len(versions), 'artifact')} and {text.counted(len(runs), 'run')} {direction} of {start.name}"
     shown = [table("artifact", "type", "state", "aliases", rows=made)] if made else []
-    shown += [table("run", "name", "job type", "state", rows=ran)] if ran else []
+    shown += [table("run", "name", "job type", "state", rows=ran)] if ran and not types else []
     shell.answer(document, told, *(part for each in shown for part in ("", each)))
     if not walked.complete:
         shell.say(f"there is more behind {', '.join(each.name for each in frontier)}: raise --depth, or walk on from there")

@@ -33,7 +33,7 @@ from lineage.model.retention import Plan
 from lineage.sdk.settings import ENVIRONMENT, PREFIXES, resolve
 
 PROJECT = "demo"
-PICTURE = "lineage-demo.svg"
+PICTURE = Path("demo") / "lineage-demo.svg"
 PATIENCE = 5.0
 """Seconds to wait for the short-lived checkpoint: it is kept for one."""
 
@@ -148,6 +148,7 @@ def _draw(shell: Shell, engine: Engine, best: VersionRecord, file: Path) -> Path
     faces = walk.faces(engine, {node.whole for node in dag.order()})
     faces[focus] = replace(faces[focus], highlight=True)
     shell.show("", render_text(dag, focus, faces.__getitem__, width=max(shell.width, NARROWEST)))
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(render_svg(draw(dag, faces.__getitem__, title=f"Lineage of {best.path}")), encoding="utf-8")
     return file
 
@@ -155,14 +156,10 @@ def _draw(shell: Shell, engine: Engine, best: VersionRecord, file: Path) -> Path
 def _conclude(shell: Shell, tale: story.Tale, stored: int, picture: Path) -> None:
     shell.show(f"as a picture: {picture}")
     if tale.is_old_news:
-        shell.show(
-            f"nothing stored twice: {text.size(tale.bytes)} were there already; this telling added {text.size(stored)} of metrics", ""
-        )
+        told = f"nothing stored twice: {text.size(tale.bytes)} were there already, {text.size(stored)} of metrics are new"
     else:
-        shell.show(
-            f"logged {text.size(tale.bytes)} in {text.counted(len(tale.logged), 'version')}, stored {text.size(stored)}: shared bytes once",
-            "",
-        )
+        told = f"logged {text.size(tale.bytes)} in {text.counted(len(tale.logged), 'version')}; what they share is stored once: {text.size(stored)}"
+    shell.show(told, "")
 
 
 def _next(shell: Shell, tale: story.Tale, best: VersionRecord) -> list[str]:

@@ -86,7 +86,10 @@ def reclaim(shell: Shell, plan: Look = False, yes: Yes = False) -> Exit:  # opti
             shell.answer(document, "nothing to free: every blob is needed")
             return Exit.OK
         rows: list[Row] = [(text.counted(count, "blob"), reason) for reason, count in found.counts.items()]
-        shell.show(table(">free", "reason", rows=rows), f"{text.size(found.bytes)} of {text.counted(found.records, 'blob')} in all")
+        shell.show(
+            table(">free", "reason", rows=rows),
+            f"{text.size(found.bytes)} in {len(found.doomed):,} of {text.counted(found.records, 'blob')}",
+        )
         if not _may(shell, f"free {text.size(found.bytes)}?", (), plan, yes, force=False):
             shell.answer(document)
             return Exit.OK if plan else Exit.REFUSED

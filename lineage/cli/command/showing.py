@@ -7,6 +7,7 @@ from rich.console import RenderableType
 
 from lineage.actions import find, read, walk
 from lineage.actions.open import Engine
+from lineage.actions.update import effective_ttl
 from lineage.cli import record, target, text
 from lineage.cli.command.listing import entries
 from lineage.cli.option import Node
@@ -43,7 +44,8 @@ def _version(shell: Shell, engine: Engine, found: VersionRecord, *, with_files: 
     made_by = find.runs_by_id(engine, producers)
     used_by = find.runs_by_id(engine, walk.users(engine, found.id))
     links = find.links(engine, found.id)
-    policy, due = find.expiry(engine, found.id)
+    policy = effective_ttl(engine, found)
+    due = policy.due(found.created_at)
     holds = _holds(found, used_by)
     held_entries = list(read.manifest(engine, found)) if with_files else None
     reproduced = [run.path for run in made_by if run.id != maker]

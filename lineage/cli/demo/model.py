@@ -51,6 +51,11 @@ class Model:
     counts: Counts = field(repr=False)
 
     @cached_property
+    def packed(self) -> bytes:
+        """The counts as bytes, made once."""
+        return print_counts(self.counts)
+
+    @cached_property
     def _tables(self) -> list[tuple[Counts, Counts]]:
         """For each order from 1 up: counts of its n-grams, and of the contexts they begin with."""
         tables: list[tuple[Counts, Counts]] = []

@@ -7,6 +7,8 @@ Nothing in it is drawn at random or from the clock, so a second telling on an un
 with the versions it has. Each step returns the sentence that tells what it did.
 """
 
+from __future__ import annotations
+
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -18,7 +20,7 @@ from typing import Any
 import lineage
 from lineage.cli.demo import corpus
 from lineage.cli.demo.corpus import Selection
-from lineage.cli.demo.model import Model, count, parse_counts, print_counts
+from lineage.cli.demo.model import Model, count, parse_counts
 
 SWEEP: dict[str, Any] = {
     "name": "order-and-smoothing",
@@ -30,6 +32,8 @@ CHUNKS = 4
 """Parts the training text is counted in; after each the model is measured, after half and after all of them it is kept."""
 SAMPLE = 20_000
 """Characters of validation text that are read to measure a model on the way."""
+EXAM = 100_000
+"""Characters the best model is examined on."""
 SHORT = timedelta(seconds=1)
 """How long the first checkpoint is kept."""
 
@@ -54,18 +58,19 @@ class Tale:
         return sum(artifact.size for artifact in self.logged if artifact.type != "reference")
 
     def log(self, run: lineage.Run, artifact: lineage.Artifact, *aliases: str) -> lineage.Artifact:
-        version = run.log_artifact(artifact, aliases=list(aliases)).wait()
+        version: lineage.Artifact = run.log_artifact(artifact, aliases=list(aliases)).wait()
         self.logged.append(version)
         self.is_old_news &= version.type == "checkpoint" or version.logged_by().id != run.id
         return version
 
     def fetch(self, artifact: lineage.Artifact) -> Path:
-        return Path(artifact.download(root=self.scratch / artifact.name.replace(":", "-")))
+        """A directory with the artifact's files; the same content is fetched once."""
+        return Path(artifact.download(root=self.scratch / artifact.digest.rpartition(":")[2]))
 
 
 def collect(tale: Tale) -> str:
     """Log the tree as it is, and pin a few large files outside the store without copying them."""
-    with lineage.init(project=tale.project, job_type="collect", config={"selection": tale.tree.how}) as run:
+    with lineage.init(project=tale.project, job_type="collect", name=f"read-{tale.label}", config={"selection": tale.tree.how}) as run:
         source = lineage.Artifact(f"{tale.label}-source", type="dataset", description=tale.tree.how)
         for path in tale.tree.files:
             source.add_file(path, name=tale.tree.name(path), policy="immutable")
@@ -80,7 +85,9 @@ def collect(tale: Tale) -> str:
 
 def prepare(tale: Tale) -> str:
     """Strip comments and blank lines, drop what is there twice, split."""
-    with lineage.init(project=tale.project, job_type="prepare", config={"validation": f"1 in {corpus.VALIDATION} files"}) as run:
+    with lineage.init(
+        project=tale.project, job_type="prepare", name="strip-and-split", config={"validation": f"1 in {corpus.VALIDATION} files"}
+    ) as run:
         root = tale.fetch(run.use_artifact(f"{tale.label}-source:latest"))
         cleaned = ((name, corpus.clean(data)) for name, data in _files(root))
         texts = dict(corpus.distinct((name, text) for name, text in cleaned if text is not None))
@@ -108,6 +115,7 @@ def search(tale: Tale) -> Iterator[str]:
 def _train(tale: Tale) -> str:
     with lineage.init(project=tale.project, job_type="train") as run:
         order, smoothing = run.config["order"], run.config["smoothing"]
+        run.name = f"order-{order}-smoothing-{smoothing}"
         root = tale.fetch(run.use_artifact(f"{tale.label}-clean:latest"))
         texts = [data.decode() for _, data in _files(root / "train")]
         sample = _read(root / "validation")[:SAMPLE]
@@ -133,7 +141,7 @@ def _packed(name: str, kind: str, model: Model, ttl: timedelta | None = None) ->
     with artifact.new_file("model.json") as file:
         json.dump({"order": model.order, "smoothing": model.smoothing}, file, sort_keys=True)
     with artifact.new_file("counts.json.z", mode="wb") as file:
-        file.write(print_counts(model.counts))
+        file.write(model.packed)
     if ttl is not None:
         artifact.ttl = ttl
     return artifact
@@ -146,16 +154,16 @@ def choose(tale: Tale) -> str:
     model = next(artifact for artifact in run.logged_artifacts() if artifact.type == "model")
     model.aliases.append("best")
     model.save()
-    return f"{model.name} is 'best' now: perplexity {run.summary['perplexity']:.3f}, made by {run.id}"
+    return f"{model.name} is 'best' now: perplexity {run.summary['perplexity']:.3f}, made by {run.name}"
 
 
 def evaluate(tale: Tale) -> str:
-    """Measure the best model on all validation text, and on text of another kind."""
-    with lineage.init(project=tale.project, job_type="evaluate") as run:
+    """Examine the best model on much more validation text, and on text of another kind."""
+    with lineage.init(project=tale.project, job_type="evaluate", name="measure-best") as run:
         model = _unpacked(tale.fetch(run.use_artifact("ngram-model:best")))
         validation = _read(tale.fetch(run.use_artifact(f"{tale.label}-clean:latest")) / "validation")
         prose = _read(tale.fetch(run.use_artifact("prose:latest")))
-        found = {"on_programs": model.perplexity(validation), "on_prose": model.perplexity(prose[:SAMPLE])}
+        found = {"on_programs": model.perplexity(validation[:EXAM]), "on_prose": model.perplexity(prose[:EXAM])}
         run.log(found)
 
         report = lineage.Artifact("report", type="report", metadata=found)
@@ -182,7 +190,7 @@ def _read(root: Path) -> str:
     return "".join(data.decode(errors="replace") for _, data in _files(root))
 
 
-Step = Callable[[Tale], str | Iterator[str]]
+Step = Callable[[Tale], "str | Iterator[str]"]
 STEPS: dict[str, Step] = {
     "collect": collect,
     "prepare": prepare,

@@ -1,0 +1,118 @@
+"""`put` and `get`."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.lineage.cli.conftest import Caller
+
+
+def tree(root: Path) -> dict[str, str]:
+    return {path.relative_to(root).as_posix(): path.read_text() for path in root.rglob("*") if path.is_file()}
+
+
+def test_what_was_put_comes_back(lineage: Caller, data: Path, tmp_path: Path) -> None:
+    """A directory is logged and written out again, byte for byte."""
+    assert 0 == lineage("put", data, "-n", "toys/cats", "-a", "first").code
+    ended = lineage("get", "toys/cats:first", "--root", tmp_path / "out")
+    assert (0, tree(data)) == (ended.code, tree(tmp_path / "out"))
+
+
+def test_a_version_goes_to_artifacts_by_itself(lineage: Caller, data: Path) -> None:
+    """Without --root, `get` writes to ./artifacts/name:vN."""
+    lineage("put", data / "a.txt", "-n", "toys/letter")
+    lineage("get", "toys/letter")
+    assert {"a.txt": "one\n"} == tree(Path("artifacts/letter:v0"))
+
+
+def test_the_same_content_is_not_stored_again(lineage: Caller, data: Path) -> None:
+    """The version it is comes back, and the answer says that nothing was stored."""
+    first = lineage("put", data, "-n", "toys/cats", "--json").json
+    again = lineage("put", data, "-n", "toys/cats", "-a", "same", "--json").json
+    assert (True, False) == (first["is_new"], again["is_new"])
+    assert (first["version"]["path"], 0) == (again["version"]["path"], again["stored"]["bytes"])
+    assert ["latest", "same"] == again["version"]["aliases"]
+
+
+def test_everything_said_about_a_version_is_kept(lineage: Caller, data: Path) -> None:
+    """Type, description, aliases, tags, metadata and lifetime."""
+    options = ["-t", "pictures", "-d", "of cats", "-a", "a1", "-a", "a2", "--tag", "small", "--metadata", '{"n": 2}', "--ttl", "30d"]
+    version = lineage("put", data, "-n", "toys/cats", *options, "--json").json["version"]
+    assert ("pictures", "of cats", ["latest", "a1", "a2"], ["small"], {"n": 2}, "30d") == tuple(
+        version[key] if key != "ttl" else {"4w2d": "30d"}[version[key]]
+        for key in ("type", "description", "aliases", "tags", "metadata", "ttl")
+    )
+
+
+def test_a_run_is_made_for_what_it_logs(lineage: Caller, data: Path) -> None:
+    """With --id the version has a maker, which is finished afterwards; a second put with that id adds to it."""
+    lineage("put", data, "-n", "toys/cats", "--id", "hand")
+    lineage("put", data / "a.txt", "-n", "toys/letter", "--id", "hand")
+    run = lineage("show", "toys/runs/hand", "--json").json
+    assert ("finished", ["cats:v0", "letter:v0"]) == (run["state"], [path.rpartition("/")[2] for path in run["logged"]])
+
+
+def test_a_uri_is_pinned_and_not_copied(lineage: Caller, data: Path) -> None:
+    """The entry is a reference with the place and identity of the file; the file may be fetched later."""
+    lineage("put", (data / "a.txt").as_uri(), "-n", "toys/pinned")
+    [entry] = lineage("ls", "toys/pinned:latest", "--json").json["entries"]
+    assert ("reference", (data / "a.txt").as_uri()) == (entry["kind"], entry["uri"])
+    assert entry["extra"]["etag"]
+    lineage("get", "toys/pinned", "--root", "out")
+    assert {"a.txt": "one\n"} == tree(Path("out"))
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["-n", "toys/cats:v3"], 2),
+        (["-n", "a/b/c/d"], 2),
+        (["-n", "toys/cats", "-a", "latest"], 2),
+        (["-n", "toys/cats", "--metadata", '{"x": NaN}'], 2),
+        (["-n", "toys/cats", "--ttl", "soon"], 2),
+        (["-n", "toys/cats", "-t", "job"], 2),
+        ([], 2),
+    ],
+)
+def test_a_bad_call_leaves_no_trace(lineage: Caller, data: Path, options: list[str], code: int) -> None:
+    """It is refused before the store is even made."""
+    ended = lineage("put", data, *options)
+    assert (code, "") == (ended.code, ended.out)
+    assert ended.err.startswith("error: ")
+    assert not lineage.home.exists()
+
+
+def test_a_path_that_is_not_there_is_not_put(lineage: Caller) -> None:
+    """Exit code 1, and no store is made for it."""
+    assert 1 == lineage("put", "nowhere", "-n", "toys/cats").code
+    assert not lineage.home.exists()
+
+
+def test_another_type_is_refused_twice(lineage: Caller, data: Path) -> None:
+    """A collection keeps its type, and `get --type` insists on one; a run that could not log has failed."""
+    lineage("put", data, "-n", "toys/cats")
+    assert 2 == lineage("put", data / "a.txt", "-n", "toys/cats", "-t", "model", "--id", "hand").code
+    assert "failed" == lineage("show", "toys/runs/hand", "--json").json["state"]
+    assert 2 == lineage("get", "toys/cats", "--type", "model").code
+    assert not Path("artifacts").exists()
+
+
+def test_part_of_a_version_can_be_fetched(lineage: Caller, data: Path) -> None:
+    """--only takes a prefix; --exact removes what the version does not hold."""
+    lineage("put", data, "-n", "toys/cats")
+    lineage("get", "toys/cats", "--root", "out", "--only", "sub/")
+    assert {"sub/b.txt"} == tree(Path("out")).keys()
+    Path("out/extra").write_text("mine")
+    lineage("get", "toys/cats", "--root", "out")
+    assert {"a.txt", "extra", "sub/b.txt"} == tree(Path("out")).keys()
+    ended = lineage("get", "toys/cats", "--root", "out", "--exact", "--json").json
+    assert (1, {"a.txt", "sub/b.txt"}) == (ended["removed"], set(tree(Path("out"))))
+
+
+def test_a_file_of_the_user_is_never_replaced_by_a_directory(lineage: Caller, data: Path) -> None:
+    """What stands in the way is named, and nothing is written."""
+    lineage("put", data, "-n", "toys/cats")
+    Path("out").mkdir()
+    Path("out/sub").write_text("mine")
+    ended = lineage("get", "toys/cats", "--root", "out")
+    assert (2, {"sub": "mine"}) == (ended.code, tree(Path("out")))

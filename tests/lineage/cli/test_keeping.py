@@ -1,0 +1,97 @@
+"""`expire`, `reclaim` and `verify`."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+
+from lineage.actions import find
+from lineage.actions.open import Engine
+from lineage.actions.update import update_version
+from lineage.model.names import ArtifactPath
+from tests.lineage.cli.conftest import Caller
+
+
+@pytest.fixture
+def due(lineage: Caller, data: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Caller:
+    """Two versions whose second has passed, the second of them protected by an alias."""
+    monkeypatch.setenv("LINEAGE_ENTITY", "me")
+    lineage("put", data / "a.txt", "-n", "toys/old", "--ttl", "1s")
+    lineage("put", data / "sub", "-n", "toys/dear", "--ttl", "1s", "-a", "prod")
+    born = engine.clock() - dt.timedelta(hours=1)
+    with engine.catalog.tx() as c:
+        c.execute("UPDATE version SET created_at = ?", (int(born.timestamp() * 1_000_000),))
+    return lineage
+
+
+def test_expire_shows_its_plan_and_waits_for_leave(due: Caller) -> None:
+    """A line and a reason for each version; without --yes nothing changes, and the exit code says so."""
+    ended = due("expire")
+    assert 4 == ended.code
+    assert ["expire", "me/toys/old:v0"] in [line[:2] for line in ended.words]
+    assert "protected by alias prod" in ended.out
+    assert "--yes carries the plan out" in ended.err
+    assert "live" == due("show", "toys/old:v0", "--json").json["state"]
+
+
+def test_looking_at_the_plan_is_no_refusal(due: Caller) -> None:
+    """--plan ends with 0 and changes nothing."""
+    answer = due("expire", "--plan", "--json")
+    assert (0, False) == (answer.code, answer.json["carried_out"])
+    assert {"expire", "skip"} == {line["verdict"] for line in answer.json["plan"]["lines"]}
+
+
+def test_expire_marks_and_reclaim_frees(due: Caller) -> None:
+    """The version stays as a tombstone with its lineage, its bytes go, and what is protected keeps both."""
+    assert ["me/toys/old:v0"] == [line["path"] for line in due("expire", "toys", "--yes", "--json").json["expired"]]
+    shown = due("show", "toys/old:v0", "--json").json
+    assert "expired" == shown["state"]
+    assert shown["reason"]
+    assert 1 == due("get", "toys/old:v0").code
+    assert 4 == due("reclaim").code
+    assert 0 < due("reclaim", "--yes", "--json").json["freed"]["bytes"]
+    assert 0 == due("get", "toys/dear").code
+    assert "nothing to free" in due("reclaim", "--yes").out
+
+
+def test_nothing_is_past_its_time(lineage: Caller, data: Path) -> None:
+    """Then there is nothing to ask."""
+    lineage("put", data, "-n", "toys/new", "--ttl", "1d")
+    ended = lineage("expire")
+    assert (0, "nothing is past its time\n") == (ended.code, ended.out)
+
+
+def test_show_says_what_keeps_a_version(due: Caller) -> None:
+    """Its own lifetime, when it would end, and what holds it nevertheless."""
+    shown = due("show", "toys/dear:v0", "--json").json
+    assert ("1s", "1s", ["alias prod"]) == (shown["ttl"], shown["effective_ttl"], shown["kept_by"])
+
+
+def test_a_sound_store_is_verified(lineage: Caller, data: Path) -> None:
+    """Everything is read, and the answer is yes."""
+    lineage("put", data, "-n", "toys/cats")
+    ended = lineage("verify", "--deep", "--json")
+    assert (0, True) == (ended.code, ended.json["ok"])
+    assert 0 < ended.json["checked"]
+
+
+@pytest.mark.fault("I-24")
+def test_damage_has_an_exit_code_of_its_own(lineage: Caller, data: Path) -> None:
+    """A flipped byte is found, named, and ends with 3; nothing is deleted."""
+    lineage("put", data / "a.txt", "-n", "toys/letter")
+    blob = next(path for path in (lineage.home / "objects").rglob("*") if path.is_file() and path.read_bytes() == b"one\n")
+    blob.chmod(0o644)
+    blob.write_bytes(b"onE\n")
+    ended = lineage("verify")
+    assert 3 == ended.code
+    assert "corrupt" in ended.out
+    assert "there is damage" in ended.out
+
+
+def test_a_held_version_is_skipped(due: Caller, engine: Engine) -> None:
+    """And the plan says why."""
+    version = find.version(engine, ArtifactPath("old", "v0", "toys", "me"))
+    update_version(engine, version, held=True)
+    ended = due("expire", "--yes", "--json")
+    assert (0, False) == (ended.code, ended.json["carried_out"])
+    assert any("but held" in line["reason"] for line in ended.json["plan"]["lines"])
