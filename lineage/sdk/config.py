@@ -12,8 +12,6 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lineage.model.document import check_document
 from lineage.model.errors import ConfigError, UsageError
 from lineage.sdk.terminal import termwarn
@@ -188,14 +186,17 @@ def _mapping(stated: object, what: str) -> dict[str, Any]:
 
 
 def _from_yaml(path: Path, what: str) -> dict[str, Any]:
+    import yaml
+
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{what}={str(path)!r} cannot be read as a YAML file: {error}") from error
     if not isinstance(found, dict):
         raise UsageError(f"{what}={str(path)!r} holds {type(found).__name__}, not a mapping")
-    is_wrapped = all(isinstance(value, dict) and "value" in value and value.keys() <= {"value", "desc"} for value in found.values())
-    return {str(name): value["value"] if is_wrapped else value for name, value in found.items() if name != "wandb_version"}
+    stated = {str(name): value for name, value in found.items() if name != "wandb_version"}
+    is_wrapped = all(isinstance(value, dict) and "value" in value and value.keys() <= {"value", "desc"} for value in stated.values())
+    return {name: value["value"] for name, value in stated.items()} if is_wrapped else stated
 
 
 def _refuse_nested(values: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from lineage.actions.open import Engine
 from lineage.model.artifact import CollectionRecord, VersionRecord
 from lineage.model.errors import Error
-from lineage.model.names import ArtifactPath, ProjectPath, RunPath
+from lineage.model.names import ArtifactPath, ProjectPath, RunPath, check_entity, check_project
 from lineage.model.run import RunRecord
 from lineage.sdk.settings import Settings
 
@@ -53,8 +53,12 @@ class Host(Protocol):
 
 
 def placed(path: AnyPath, host: Host) -> AnyPath:
-    """`path` with its owner and project filled in."""
-    return replace(path, entity=path.entity or host.entity, project=path.project or host.project_name)
+    """`path` with its owner and project filled in.
+
+    Raises:
+        InvalidName: one of them, wherever it came from, is not a name.
+    """
+    return replace(path, entity=check_entity(path.entity or host.entity), project=check_project(path.project or host.project_name))
 
 
 _OFFERS: list[Callable[[], Host]] = []

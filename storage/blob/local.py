@@ -16,13 +16,13 @@ import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from storage.blob import disk
 from storage.blob.backend import Backend, Staged, check_key
+from storage.blob.pool import pool
 from storage.digest import CHUNK
 from storage.errors import BlobMissing, Corrupt, InvalidPath, ReadOnlyStore, Unavailable
 from storage.layout import OBJECTS, QUARANTINE, STAGING
@@ -300,5 +300,5 @@ def _each(work: Callable[[_Item], None], items: Sequence[_Item]) -> None:
         for item in items[at::count]:
             work(item)
 
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(share, range(count)))
+    with pool(count) as threads:
+        list(threads.map(share, range(count)))

@@ -12,7 +12,7 @@ Bytes are identified by what was read, never by a file's time or size: there is 
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from storage.blob.backend import Backend, Staged
+from storage.blob.pool import pool
 from storage.blob.source import Source, patiently
 from storage.digest import Blob, Digest, Hasher
 from storage.errors import BlobMissing, Refused, SourceChanged, Unavailable, listed
@@ -282,10 +283,10 @@ class Session:
             return [(path, patiently(lambda path=path: self._peek(path))) for path in paths[at : at + _SHARE]]  # type: ignore[misc]  # as above
 
         running: deque[Future[list[tuple[Path, _Read]]]] = deque()
-        with ThreadPoolExecutor(_THREADS) as pool:
+        with pool(_THREADS) as threads:
             try:
                 for at in range(0, len(paths), _SHARE):
-                    running.append(pool.submit(share, at))
+                    running.append(threads.submit(share, at))
                     if len(running) > _THREADS:
                         yield from running.popleft().result()
                 while running:
@@ -328,11 +329,11 @@ def _pour(source: Source, staged: Staged, algorithm: str) -> Blob:
     """Copy a source: while one step is read, the step before is hashed and written, each in its own thread."""
     hasher = Hasher(algorithm)
     running: list[Future[None]] = []
-    with ThreadPoolExecutor(2) as pool:
+    with pool(2) as threads:
         for chunk in source.chunks(STEP):
             for future in running:
                 future.result()
-            running = [pool.submit(hasher.update, chunk), pool.submit(staged.write, chunk)]
+            running = [threads.submit(hasher.update, chunk), threads.submit(staged.write, chunk)]
         for future in running:
             future.result()
     if hasher.size != source.size:
