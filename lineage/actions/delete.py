@@ -6,10 +6,11 @@ from lineage.actions.find import collection, require_live, run_by_id
 from lineage.actions.link import unlink_version
 from lineage.actions.open import Engine
 from lineage.catalog import collection as collections
-from lineage.catalog import project as projects
+from lineage.catalog import retention as facts
 from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
+from lineage.catalog.process import is_alive
 from lineage.model.artifact import VersionRecord, VersionState
 from lineage.model.errors import Conflict
 from lineage.model.names import LATEST, ArtifactPath
@@ -36,7 +37,7 @@ def _end(c: Connection, engine: Engine, version_id: int, *, delete_aliases: bool
     if found is None or not found.is_live:
         return
     carried = [alias for seen in (found, *versions.links(c, version_id)) for alias in seen.aliases if alias != LATEST]
-    protected = sorted(_protected(c, found).intersection(carried))
+    protected = facts.protecting(c, version_id)
     if found.is_held:
         raise Conflict(f"{found.path} is held: release it first, then delete it")
     if protected:
@@ -44,11 +45,6 @@ def _end(c: Connection, engine: Engine, version_id: int, *, delete_aliases: bool
     if carried and not delete_aliases:
         raise Conflict(f"{found.path} carries alias {', '.join(sorted(carried))}: move it, or say delete_aliases=True")
     versions.end(c, version_id, VersionState.DELETED, f"deleted by {engine.actor.name}", engine.now)
-
-
-def _protected(c: Connection, found: VersionRecord) -> frozenset[str]:
-    place = projects.find(c, found.entity, found.project)
-    return frozenset() if place is None else projects.protected_aliases(c, place.id)
 
 
 def delete_run(engine: Engine, run_id: int, *, delete_artifacts: bool = False) -> None:
@@ -59,10 +55,14 @@ def delete_run(engine: Engine, run_id: int, *, delete_artifacts: bool = False) -
     """
     record = run_by_id(engine, run_id)
     with engine.catalog.tx() as c:
+        owner = runs.owner(c, run_id)
+        if owner is not None and is_alive(owner):
+            raise Conflict(f"run {record.path} is running: finish it first, then delete it")
         for version_id in versions.made_by(c, run_id) if delete_artifacts else ():
             _end(c, engine, version_id, delete_aliases=True)
         runs.clear_history(c, run_id)
-        runs.update(c, run_id, {"deleted_at": engine.now, "owner": None})
+        if record.deleted_at is None:
+            runs.update(c, run_id, {"deleted_at": engine.now, "owner": None})
     with suppress(OSError):  # it is deleted; `sweep_journals` tries again
         disk.unlink(engine.journal(record.id))
 
@@ -81,4 +81,5 @@ def delete_collection(engine: Engine, path: ArtifactPath) -> None:
                 versions.unlink(c, series.id, version.id)
             else:
                 _end(c, engine, version.id, delete_aliases=True)
-        collections.update(c, series.id, {"deleted_at": engine.now})
+        collections.set_tags(c, series.id, ())
+        collections.update(c, series.id, {"deleted_at": engine.now, "description": None})

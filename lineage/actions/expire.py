@@ -1,6 +1,6 @@
 """Expire what is due, and nothing else: a plan with a reason per version first, then each version judged once more in its own transaction."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lineage.actions.finish import end_crashed
 from lineage.actions.open import Engine, require_project
@@ -11,7 +11,7 @@ from lineage.model.access import Act
 from lineage.model.artifact import VersionState
 from lineage.model.errors import Conflict
 from lineage.model.names import ProjectPath
-from lineage.model.retention import Line, Plan, plan
+from lineage.model.retention import Line, Plan, Verdict, plan
 from lineage.model.retention import moment as trusted_moment
 
 TOGETHER = 200
@@ -51,6 +51,8 @@ def expire(engine: Engine, planned: Plan, *, confirmed: bool = False) -> Expired
         with engine.catalog.tx() as c:
             for line in chunk:
                 judged = plan(facts.due(c, now, version_id=line.version), planned.now, (), 0)
+                if not judged.lines:
+                    skipped.append(replace(line, verdict=Verdict.SKIP, reason="it is not due any more, or gone already"))
                 for again in judged.expiring:
                     if versions.end(c, again.version, VersionState.EXPIRED, again.reason, now):
                         expired.append(again)

@@ -203,6 +203,12 @@ def sweeps(engine: Engine, path: ProjectPath) -> list[SweepRecord]:
         return sweeps_.within(c, place.id)
 
 
+def live_version(c: Connection, version: VersionRecord) -> VersionRecord:
+    """The version as it stands in this transaction, seen through the same collection. Raises: Gone, when it is a tombstone by now."""
+    found = versions_.get(c, version.id, version.collection_id)
+    return require_live(found if found is not None else version)
+
+
 def require_live(version: VersionRecord) -> VersionRecord:
     """The version itself, when its content can be read. Raises: Gone."""
     if not version.is_live:

@@ -10,24 +10,46 @@ from lineage.catalog import blob as blobs
 from lineage.catalog import metric as metrics
 from lineage.catalog import project as projects
 from lineage.catalog import run as runs
+from lineage.catalog.open import Connection
 from lineage.catalog.process import is_alive
-from lineage.model.metric import read_row, summarise
-from lineage.model.run import ALIVE, RunRecord, RunState
+from lineage.model.errors import RunNotFoundError
+from lineage.model.metric import flat, read_row, summarise
+from lineage.model.run import RunRecord, RunState
 from storage.blob import disk
 from storage.blob.journal import texts, whole_lines
 from storage.digest import Digest
+from storage.errors import Corrupt
 from storage.layout import JOURNALS
 
 
 def finish_run(
     engine: Engine, run_id: int, *, exit_code: int = 0, state: RunState | None = None, summary: Mapping[str, Any] | None = None
 ) -> RunRecord:
-    """The run as it ended: finished, or failed when `exit_code` is not 0, unless `state` says otherwise. Again changes nothing but the state."""
+    """The run as it ended: finished, or failed when `exit_code` is not 0, unless `state` says otherwise. Again changes nothing but the state.
+
+    Raises:
+        RunNotFoundError: there is no such run, or it was deleted.
+        InvalidMetadata: a value of the summary cannot be kept; the run goes on.
+        Corrupt: its journal is damaged. The run has ended all the same; what it logged stays where it is.
+    """
+    settled = flat(summary or {})
     record = run_by_id(engine, run_id)
+    if record.deleted_at is not None:
+        raise RunNotFoundError(f"run {record.path} was deleted; its edges remain")
     ended = state or (RunState.FINISHED if exit_code == 0 else RunState.FAILED)
     fields = {"state": ended, "exit_code": exit_code, "finished_at": engine.now, "heartbeat_at": engine.now, "owner": None}
-    _seal(engine, record, fields, dict(summary or {}))
+    try:
+        _seal(engine, record, fields, settled)
+    except Corrupt:
+        with engine.catalog.tx() as c:
+            _end(c, record.id, fields, settled)
+        raise
     return run_by_id(engine, run_id)
+
+
+def _end(c: Connection, run_id: int, fields: dict[str, Any], summary: dict[str, Any]) -> None:
+    metrics.put(c, run_id, summary)
+    runs.update(c, run_id, fields)
 
 
 def _seal(engine: Engine, record: RunRecord, fields: dict[str, Any], summary: dict[str, Any]) -> None:
@@ -47,8 +69,7 @@ def _seal(engine: Engine, record: RunRecord, fields: dict[str, Any], summary: di
             if blob is not None:
                 runs.add_history(c, record.id, domain, str(blob.digest))
                 blobs.commit_session(c, session.id)
-            metrics.put(c, record.id, summary)
-            runs.update(c, record.id, fields)
+            _end(c, record.id, fields, summary)
 
     if lines:
         with suppress(OSError):  # the rows are sealed; `sweep_journals` tries again
@@ -70,7 +91,8 @@ def sweep_journals(engine: Engine) -> None:
     with engine.catalog.read() as c:
         found = runs.several(c, [int(name) for name in waiting if name.isdecimal()])
     for record in found:
-        drop_sealed(engine, record)
+        with suppress(Corrupt):  # it stays for a person to look at; reading that run's history says what is wrong
+            drop_sealed(engine, record)
 
 
 def end_crashed(engine: Engine) -> list[int]:
@@ -79,12 +101,25 @@ def end_crashed(engine: Engine) -> list[int]:
         return []
     with engine.catalog.read() as c:
         gone = [run_id for run_id, owner in runs.alive(c) if owner is not None and not is_alive(owner)]
-    for run_id in gone:
+    return [run_id for run_id in gone if _end_crashed(engine, run_id)]
+
+
+def _end_crashed(engine: Engine, run_id: int) -> bool:
+    """End one run, unless somebody else did, or took it up again, since it was found. Nobody can while the lock is held."""
+    with engine.catalog.lock.held():
+        with engine.catalog.read() as c:
+            owner = runs.owner(c, run_id)
+        if owner is None or is_alive(owner):
+            return False
         record = run_by_id(engine, run_id)
-        if record.state in ALIVE:
-            state = RunState.PREEMPTED if record.state is RunState.PREEMPTING else RunState.CRASHED
-            _seal(engine, record, {"state": state, "finished_at": record_end(record, engine), "owner": None}, {})
-    return gone
+        state = RunState.PREEMPTED if record.state is RunState.PREEMPTING else RunState.CRASHED
+        fields = {"state": state, "finished_at": record_end(record, engine), "owner": None}
+        try:
+            _seal(engine, record, fields, {})
+        except Corrupt:  # one damaged journal must not keep every other run from starting; reading its history says what is wrong
+            with engine.catalog.tx() as c:
+                _end(c, run_id, fields, {})
+        return True
 
 
 def record_end(record: RunRecord, engine: Engine) -> int:

@@ -1,17 +1,19 @@
 """Write a live run's history: each row is with the operating system before the call returns, so a killed run keeps what it logged."""
 
+from collections import deque
+
 from lineage.actions.open import Engine
 from lineage.catalog import run as runs
-from lineage.model.metric import Row, write_row
+from lineage.model.metric import Row, read_row, write_row
 from lineage.model.run import RunRecord
-from storage.blob.journal import Journal
+from storage.blob.journal import Journal, texts, whole_lines
 
 
 class History:
     """The open journal of one run. One thread at a time."""
 
     def __init__(self, engine: Engine, run: RunRecord) -> None:
-        self.step = run.step
+        self.step = max(run.step, _unsealed(engine, run))
         """The next step, one more than the last that was appended."""
         self._engine = engine
         self._run_id = run.id
@@ -33,6 +35,12 @@ class History:
         self._journal = None
         with self._engine.catalog.tx() as c:
             runs.update(c, self._run_id, {"step": self.step})
+
+
+def _unsealed(engine: Engine, run: RunRecord) -> int:
+    """The step after the last that is in the journal and in no sealed piece yet; 0 without any."""
+    last = deque(whole_lines(engine.journal(run.id)), maxlen=1)
+    return max((read_row(text).step + 1 for text in texts(last)), default=0)
 
 
 def open_history(engine: Engine, run: RunRecord) -> History:

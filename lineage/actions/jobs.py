@@ -31,7 +31,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class JobRecord:
-    """A job, how it went last, and when it is due again (`None`: it never ran, so now)."""
+    """A job, how it went last, and when it is due again (`None`: it never ran, so now). One that started in the future is due too: the
+    clock was wrong then.
+    """
 
     name: str
     every: dt.timedelta
@@ -64,7 +66,10 @@ def _verify(engine: Engine) -> tuple[str, str]:
     found = verify(engine)
     if found.ok:
         return "ok", f"{found.store.checked} blobs, {found.store.bytes} bytes are what they were"
-    return "failed", f"{len(found.store.missing)} missing, {len(found.store.corrupt)} corrupt, {len(found.catalog)} problems in the catalogue"
+    return (
+        "failed",
+        f"{len(found.store.missing)} missing, {len(found.store.corrupt)} corrupt, {len(found.catalog)} problems in the catalogue",
+    )
 
 
 JOBS: tuple[Job, ...] = (
@@ -100,14 +105,15 @@ def _run(engine: Engine, job: Job, *, force: bool) -> bool:
         row = rows.get(c, job.name)
         record = _record(job, row)
         is_leased = row["leased_by"] is not None and row["leased_until"] > engine.now and is_alive(row["leased_by"])
-        is_due = record.next_due is None or record.next_due <= engine.clock()
+        is_due = record.next_due is None or not record.next_due - job.every <= engine.clock() < record.next_due
         if is_leased or not (is_due or force):
             return False
         rows.lease(c, job.name, owner, engine.now, instant(engine.clock() + LEASE) or 0)
     try:
         result, reason = job.work(engine)
-    except (Error, StorageError) as error:
-        result, reason = "failed", str(error)
+    except Exception as error:
+        # Whatever it was: it is written down, and the lease is given back, so that the job is done next time.
+        result, reason = "failed", f"{error}" if isinstance(error, Error | StorageError) else f"{type(error).__name__}: {error}"
     with engine.catalog.tx() as c:
         rows.finish(c, job.name, owner, engine.now, result, reason)
     return True

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from lineage.actions.find import require_live
+from lineage.actions.find import live_version, require_live
 from lineage.actions.open import Engine, ensure_project
 from lineage.catalog import collection as collections
 from lineage.catalog import version as versions
 from lineage.model.artifact import VersionRecord
 from lineage.model.errors import Conflict, UsageError
-from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias
+from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias, check_collection
 
 
 def link_version(engine: Engine, version: VersionRecord, target: ArtifactPath, aliases: Sequence[str] = ()) -> VersionRecord:
@@ -20,8 +20,10 @@ def link_version(engine: Engine, version: VersionRecord, target: ArtifactPath, a
     """
     require_live(version)
     given = [check_alias(alias) for alias in aliases if alias != LATEST]
+    check_collection(target.collection)
     place = ensure_project(engine, ProjectPath(target.project, target.entity))
     with engine.catalog.tx() as c:
+        live_version(c, version)
         collection_id, type_ = collections.ensure(c, place.id, target.collection, version.type, engine.now)
         if type_ != version.type:
             raise UsageError(f"{place.path}/{target.collection} holds type {type_!r}, not {version.type!r}: link into another collection")

@@ -18,7 +18,7 @@ from lineage.catalog import edge as edges
 from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
 from lineage.model.artifact import VersionRecord
-from lineage.model.document import check_document
+from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, UsageError
 from lineage.model.names import LATEST, check_alias, check_collection, check_tag, check_type
 from lineage.model.project import ProjectRecord
@@ -98,6 +98,7 @@ class _Checked:
 
 def _check(draft: Draft, aliases: Sequence[str], tags: Sequence[str]) -> _Checked:
     check_collection(draft.name)
+    check_words(draft.description, "description")
     check_type(draft.type)
     given = tuple(check_alias(alias) for alias in aliases if alias != LATEST)
     return _Checked(draft, check_document(draft.metadata), given, tuple(check_tag(tag) for tag in tags))
@@ -135,6 +136,9 @@ def _commit(
             raise UsageError(f"artifact {draft.name!r} holds versions of type {type_!r}, not {draft.type!r}: use that type or another name")
         same = versions.live_of_digest(c, collection_id, str(built.manifest.digest))
         if same is not None:
+            if versions.is_recorded(c, same):
+                manifest_id = _hold(c, project.domain, built, same)
+                versions.attach(c, same, manifest_id, built.manifest.size, len(built.manifest))
             blobs.commit_session(c, session.id)
             versions.touch(c, same, versions.next_order(c))
             version_id = same
@@ -152,14 +156,6 @@ def _commit(
 
 def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, built: Built, session: str, now: int) -> int:
     manifest, draft = built.manifest, checked.draft
-    segments = [
-        blobs.ensure_segment(
-            c, domain, segment, [entry.digest for entry in decode_segment(manifest.read(segment.digest)) if entry.digest is not None]
-        )
-        for segment in manifest.segments
-    ]
-    manifest_id = blobs.blob_id(c, domain, manifest.digest)
-    blobs.commit_session(c, session)
     number = collections.next_number(c, collection_id)
     order = versions.next_order(c)
     versions.insert(
@@ -171,11 +167,25 @@ def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, b
         now,
         size=manifest.size,
         entries=len(manifest),
-        manifest_id=manifest_id,
+        manifest_id=blobs.blob_id(c, domain, manifest.digest),
         description=draft.description,
         metadata=checked.metadata,
         policy=draft.policy,
         history_step=draft.history_step,
     )
-    blobs.add_version_segments(c, order, segments)
+    _hold(c, domain, built, order)
+    blobs.commit_session(c, session)
     return order
+
+
+def _hold(c: Connection, domain: str, built: Built, version_id: int) -> int:
+    """Let the version hold its segments, and through them its blobs; the number of its manifest's blob."""
+    manifest = built.manifest
+    segments = [
+        blobs.ensure_segment(
+            c, domain, segment, [entry.digest for entry in decode_segment(manifest.read(segment.digest)) if entry.digest is not None]
+        )
+        for segment in manifest.segments
+    ]
+    blobs.add_version_segments(c, version_id, segments)
+    return blobs.blob_id(c, domain, manifest.digest)

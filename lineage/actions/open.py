@@ -16,7 +16,7 @@ from lineage.catalog.column import instant
 from lineage.catalog.open import Catalog
 from lineage.model.access import Act, Actor, authorize
 from lineage.model.errors import NotFound
-from lineage.model.names import DEFAULT_PROJECT, ProjectPath
+from lineage.model.names import DEFAULT_PROJECT, ProjectPath, check_entity, check_project
 from lineage.model.project import ProjectRecord, Visibility
 from storage.blob.cache import Cache
 from storage.blob.home import Home
@@ -87,7 +87,7 @@ def open_engine(root: Path, *, entity: str | None = None, clock: Clock | None = 
         if home is None:
             raise NotFound(f"there is no store in {root}: log something first, or point LINEAGE_HOME at one")
         name = entity or local_user()
-        return Engine(home, Catalog(home.root), Actor(name), name, clock or utc_now)
+        return Engine(home, Catalog(home.root, read_only=home.format.is_newer), Actor(name), name, clock or utc_now)
 
 
 def local_user() -> str:
@@ -120,6 +120,8 @@ def ensure_project(engine: Engine, path: ProjectPath, visibility: Visibility = V
     with engine.catalog.read() as c:
         found = projects.find(c, entity, name)
     if found is None:
+        check_entity(entity)
+        check_project(name)
         with engine.catalog.tx() as c:
             owner = projects.ensure_entity(c, entity, engine.now)
             found = projects.ensure(c, owner, name, visibility, engine.now)

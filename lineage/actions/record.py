@@ -3,8 +3,9 @@
 Outputs are recorded by digest: their lineage is kept here, their content is not. A few hundred of them cost one durable commit.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lineage.actions.find import version
@@ -17,7 +18,7 @@ from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
 from lineage.model.artifact import VersionRecord
-from lineage.model.document import check_document
+from lineage.model.document import check_document, check_words
 from lineage.model.errors import NotFound, UsageError
 from lineage.model.metric import flat
 from lineage.model.names import LATEST, ArtifactPath, check_alias, check_collection, check_run_id, check_type
@@ -86,24 +87,44 @@ def record(engine: Engine, project: ProjectRecord, recordings: Sequence[Recordin
 
 
 def _check(engine: Engine, project: ProjectRecord, recording: Recording) -> _Checked:
-    outputs = tuple(output if isinstance(output, Output) else Output(output) for output in recording.logged)
-    for output in outputs:
-        check_collection(output.name)
-        check_type(output.type)
-        for alias in output.aliases:
-            if alias != LATEST:
-                check_alias(alias)
-        if output.digest is not None:
-            Digest.parse(output.digest)
+    outputs = tuple(_check_output(output if isinstance(output, Output) else Output(output)) for output in recording.logged)
     fields = {
-        "job_type": recording.job_type,
-        "group_name": recording.group,
-        "display_name": recording.name,
+        "job_type": check_words(recording.job_type, "job_type"),
+        "group_name": check_words(recording.group, "group"),
+        "display_name": check_words(recording.name, "name"),
         "config": check_document(recording.config, "config") if recording.config else {},
     }
     run = new_run_id() if recording.run is None else check_run_id(recording.run)
     used = tuple(_order(engine, project, item) for item in recording.used)
-    return _Checked(run, used, outputs, fields, flat(recording.summary) if recording.summary else {})
+    return _Checked(run, used, _told_apart(project, run, outputs), fields, flat(recording.summary) if recording.summary else {})
+
+
+def _derived(project: ProjectRecord, run: str, name: str, repeat: int = 0) -> str:
+    """The digest of whatever the run wrote under the name, the first time or once more."""
+    text = f"{_TAG}\n{project.domain}\n{run}\n{name}" + (f"\n{repeat}" if repeat else "")
+    return str(Digest.of(text.encode()))
+
+
+def _told_apart(project: ProjectRecord, run: str, outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    """The outputs, with digests of their own for those that only repeat a name: they are versions one after the other."""
+    seen: Counter[str] = Counter()
+    found = []
+    for output in outputs:
+        repeat = seen[output.name]
+        seen[output.name] += output.digest is None
+        found.append(replace(output, digest=_derived(project, run, output.name, repeat)) if repeat and output.digest is None else output)
+    return tuple(found)
+
+
+def _check_output(output: Output) -> Output:
+    check_collection(output.name)
+    aliases = tuple(check_alias(alias) for alias in output.aliases if alias != LATEST)
+    if output.digest is not None:
+        Digest.parse(output.digest)
+    if not isinstance(output.size, int) or output.size < 0:
+        raise UsageError(f"artifact {output.name!r} has the size {output.size!r}: give its bytes as a whole number")
+    metadata = check_document(output.metadata) if output.metadata else {}
+    return Output(output.name, check_type(output.type), output.digest, output.size, aliases, metadata)
 
 
 def _order(engine: Engine, project: ProjectRecord, item: VersionRecord | int | str) -> int:
@@ -120,7 +141,7 @@ def _apply(c: Connection, now: int, project: ProjectRecord, checked: _Checked, k
     run_id = runs.insert(c, project.id, checked.run, now, {**fields, "state": RunState.FINISHED, "finished_at": now, "exit_code": 0})
     newest = versions.current_order(c)
     for order in checked.used:
-        if not 0 < order <= newest:
+        if not (0 < order <= newest and versions.is_there(c, order)):
             raise NotFound(f"run {checked.run!r} used version number {order}, which is not there")
         edges.add_used(c, run_id, order, "", newest, now)
     made = tuple(_log(c, now, project, run_id, checked.run, output, known) for output in checked.logged)
@@ -134,7 +155,7 @@ def _log(c: Connection, now: int, project: ProjectRecord, run_id: int, run: str,
     collection_id, type_ = known[output.name]
     if type_ != output.type:
         raise UsageError(f"artifact {output.name!r} holds versions of type {type_!r}, not {output.type!r}: use that type or another name")
-    digest = output.digest or str(Digest.of(f"{_TAG}\n{project.domain}\n{run}\n{output.name}".encode()))
+    digest = output.digest or _derived(project, run, output.name)
     same = versions.live_of_digest(c, collection_id, digest) if output.digest else None
     order = versions.next_order(c)
     if same is not None:
@@ -142,10 +163,7 @@ def _log(c: Connection, now: int, project: ProjectRecord, run_id: int, run: str,
         order = same
     else:
         number = collections.next_number(c, collection_id)
-        metadata = check_document(output.metadata) if output.metadata else {}
-        versions.insert(c, order, collection_id, number, digest, now, size=output.size, metadata=metadata)
+        versions.insert(c, order, collection_id, number, digest, now, size=output.size, metadata=output.metadata)
     edges.add_logged(c, run_id, order, now, is_maker=same is None)
-    collections.set_aliases(c, collection_id, order, [alias for alias in output.aliases if alias != LATEST], now)
+    collections.set_aliases(c, collection_id, order, output.aliases, now)
     return order
-
-

@@ -12,7 +12,7 @@ from lineage.actions.open import Engine, ensure_project
 from lineage.catalog import run as runs
 from lineage.catalog import sweep as sweeps
 from lineage.catalog.process import this_process
-from lineage.model.document import check_document
+from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, NotFound
 from lineage.model.names import ProjectPath, check_run_id, check_tag
 from lineage.model.run import Resume, RunRecord, RunState, Start, decide_start
@@ -62,6 +62,8 @@ def start_run(engine: Engine, opening: Opening) -> Started:
     name = check_run_id(opening.run) if opening.run is not None else new_run_id()
     tags = tuple(check_tag(tag) for tag in opening.tags)
     config = check_document(opening.config, "config")
+    stated = {"job_type": opening.job_type, "group_name": opening.group, "notes": opening.notes, "display_name": opening.name}
+    stated = {column: check_words(value, column) for column, value in stated.items()}
     end_crashed(engine)
 
     with engine.catalog.tx() as c:
@@ -70,7 +72,6 @@ def start_run(engine: Engine, opening: Opening) -> Started:
         if found is not None and found.deleted_at is not None:
             raise Conflict(f"run id {name!r} belonged to a run that was deleted: ids are never given twice, choose another")
         start = decide_start(opening.resume, name, exists=found is not None)
-        stated = {"job_type": opening.job_type, "group_name": opening.group, "notes": opening.notes, "display_name": opening.name}
         sweep = sweeps.find(c, place.id, opening.sweep) if opening.sweep is not None else None
         if opening.sweep is not None and sweep is None:
             raise NotFound(f"there is no sweep {place.path}/{opening.sweep}: check the id that `sweep` gave")
@@ -79,7 +80,8 @@ def start_run(engine: Engine, opening: Opening) -> Started:
             run_id = runs.insert(c, place.id, name, engine.now, {**fields, "state": RunState.RUNNING, "owner": this_process()})
         else:
             run_id = found.id
-            drop_sealed(engine, found)
+            if start is Start.RESUME:
+                drop_sealed(engine, found)
             kept = dict(found.config) if start is Start.RESUME else {}
             fields = {key: value for key, value in stated.items() if value is not None}
             fields |= {"config": kept | config, "state": RunState.RUNNING, "owner": this_process(), "heartbeat_at": engine.now}
@@ -90,10 +92,11 @@ def start_run(engine: Engine, opening: Opening) -> Started:
             runs.update(c, run_id, fields)
         if tags or start is not Start.RESUME:
             runs.set_tags(c, run_id, tags)
+        if start is Start.REPLACE:
+            # Before the commit: a kill in between must not leave the old rows to the new beginning.
+            with disk.refusals(engine.journal(run_id)):
+                disk.unlink(engine.journal(run_id))
 
-    if start is Start.REPLACE:
-        with disk.refusals(engine.journal(run_id)):
-            disk.unlink(engine.journal(run_id))
     return Started(run_by_id(engine, run_id), start, summary(engine, run_id))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import Any, Final
 
-from lineage.actions.find import collection, require_live, run_by_id, version_by_id
+from lineage.actions.find import collection, live_version, require_live, run_by_id, version_by_id
 from lineage.actions.open import Engine, ensure_project, require_project
 from lineage.catalog import collection as collections
 from lineage.catalog import metric as metrics
@@ -13,7 +13,7 @@ from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.model.access import Act
 from lineage.model.artifact import CollectionRecord, VersionRecord
-from lineage.model.document import check_document
+from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, InvalidPolicy, NotFound
 from lineage.model.metric import flat
 from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias, check_collection, check_tag, check_type
@@ -47,8 +47,10 @@ def update_run(
     Raises:
         InvalidName, InvalidMetadata: nothing was changed.
     """
-    given = {"display_name": name, "notes": notes, "group_name": group, "job_type": job_type, "state": state}
-    fields: dict[str, Any] = {key: value for key, value in given.items() if value is not UNSET}
+    given = {"display_name": name, "notes": notes, "group_name": group, "job_type": job_type}
+    fields: dict[str, Any] = {key: check_words(value, key) for key, value in given.items() if value is not UNSET}
+    if not isinstance(state, Unset):
+        fields["state"] = state
     if not isinstance(config, Unset):
         fields["config"] = check_document(config, "config")
     checked = None if isinstance(tags, Unset) else [check_tag(tag) for tag in tags]
@@ -86,17 +88,18 @@ def update_version(
     require_live(version)
     fields: dict[str, Any] = {}
     if not isinstance(description, Unset):
-        fields["description"] = description
+        fields["description"] = check_words(description, "description")
     if not isinstance(metadata, Unset):
         fields["metadata"] = check_document(metadata)
     if not isinstance(held, Unset):
-        fields["is_held"] = held
+        fields["is_held"] = bool(held)
     if not isinstance(ttl, Unset):
         if version.source is not None:
             raise InvalidPolicy(f"{version.path} is a link: set the ttl on {'/'.join(version.source[:3])}:v{version.source[3]} itself")
         fields["policy"] = Policy.of(ttl)
     checked = None if isinstance(tags, Unset) else [check_tag(tag) for tag in tags]
     with engine.catalog.tx() as c:
+        live_version(c, version)
         versions.update(c, version.id, fields)
         if checked is not None:
             versions.set_tags(c, version.id, checked)
@@ -114,8 +117,11 @@ def move_aliases(engine: Engine, version: VersionRecord, *, add: Sequence[str] =
     require_live(version)
     given = [check_alias(alias) for alias in add if alias != LATEST]
     if LATEST in remove:
-        raise Conflict(f"'latest' of {version.collection} is the version logged last and cannot be removed: log or delete a version instead")
+        raise Conflict(
+            f"'latest' of {version.collection} is the version logged last and cannot be removed: log or delete a version instead"
+        )
     with engine.catalog.tx() as c:
+        live_version(c, version)
         collections.remove_aliases(c, version.collection_id, version.id, list(remove), engine.now)
         collections.set_aliases(c, version.collection_id, version.id, given, engine.now)
     return _again(engine, version)
@@ -138,11 +144,13 @@ def update_collection(
 ) -> CollectionRecord:
     """The collection with these fields set. Raises: NotFound, InvalidName, Conflict (the new name is taken)."""
     series = collection(engine, path)
-    fields: dict[str, Any] = {} if isinstance(description, Unset) else {"description": description}
+    fields: dict[str, Any] = {} if isinstance(description, Unset) else {"description": check_words(description, "description")}
     if not isinstance(name, Unset):
         fields["name"] = check_collection(name)
     checked = None if isinstance(tags, Unset) else [check_tag(tag) for tag in tags]
     with engine.catalog.tx() as c:
+        if "name" in fields and collections.is_taken(c, series.id, fields["name"]):
+            raise Conflict(f"{series.project} has, or had, another artifact named {fields['name']!r}: choose another name")
         collections.update(c, series.id, fields)
         if checked is not None:
             collections.set_tags(c, series.id, checked)

@@ -1,7 +1,7 @@
 """Walk the lineage: one hop, a closure, or the whole graph of a project.
 
-A full closure is one recursive query for its versions and a few sets of edges between them; what has a depth or a boundary asks for
-neighbours level by level, so that nothing beyond it is read.
+A full closure is one recursive query for what is in it; the edges between are read when somebody asks for them. What has a depth or a
+boundary asks for neighbours level by level, so that nothing beyond it is read.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,7 +12,7 @@ from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.graph.algebra import Dag
 from lineage.graph.draw import Face
-from lineage.graph.traverse import NodeId, Walk
+from lineage.graph.traverse import NodeId, Walk, Whole
 from lineage.graph.traverse import walk as traverse
 from lineage.model.access import Act
 from lineage.model.artifact import VersionRecord
@@ -30,7 +30,7 @@ def walk(
     depth: int | None = None,
     stop: Callable[[VersionRecord], bool] | None = None,
     types: Sequence[str] | None = None,
-) -> Walk:
+) -> Walk | Whole:
     """Everything upstream or downstream of a version or run, the node itself left out.
 
     `depth` counts levels (artifact → run → artifact); a version for which `stop` is true, or whose type is in `types`, is in the answer and
@@ -39,9 +39,21 @@ def walk(
     with engine.catalog.read() as c:
         if depth is not None or stop is not None or types is not None:
             return traverse(node, direction, edges.Neighbours(c), depth=depth, stop=_boundary(engine, stop, types))
-        reached = set(edges.closure(c, node.kind.value, node.id, direction))
+        versions_, runs_ = edges.closure(c, node.kind.value, node.id, direction)
+    return Whole(
+        frozenset([node.whole]),
+        direction,
+        tuple(sorted(versions_)),
+        tuple(sorted(runs_)),
+        lambda: _spread(engine, node, direction, versions_),
+    )
+
+
+def _spread(engine: Engine, node: NodeId, direction: Direction, reached: set[int]) -> Walk:
+    """The same closure with its edges and levels, from the edges among what was reached."""
+    with engine.catalog.read() as c:
         around = edges.between(c, reached | (set() if node.is_run else {node.id}), direction, node.id if node.is_run else None)
-        return traverse(node, direction, Dag(around))
+    return traverse(node, direction, Dag(around))
 
 
 def _boundary(engine: Engine, stop: Callable[[VersionRecord], bool] | None, types: Sequence[str] | None) -> Callable[[int], bool] | None:

@@ -9,8 +9,9 @@ from lineage.model.artifact import CollectionRecord
 
 _SELECT = """
 SELECT collection.*, project.name AS project, entity.name AS entity,
-  (SELECT count(*) FROM member JOIN version ON version.id = member.version_id
-     WHERE member.collection_id = collection.id AND version.state = 'live') AS versions,
+  (SELECT count(*) FROM version WHERE version.collection_id = collection.id AND version.state = 'live')
+  + (SELECT count(*) FROM link JOIN version ON version.id = link.version_id
+     WHERE link.collection_id = collection.id AND version.state = 'live') AS versions,
   (SELECT group_concat(name, char(10)) FROM (SELECT name FROM collection_tag WHERE collection_id = collection.id ORDER BY name)) AS tags
 FROM collection JOIN project ON project.id = collection.project_id JOIN entity ON entity.id = project.entity_id
 """
@@ -31,7 +32,9 @@ def _record(row: Row) -> CollectionRecord:
 
 
 def find(c: Connection, project_id: int, name: str) -> CollectionRecord | None:
-    row = c.execute(_SELECT + "WHERE collection.project_id = ? AND collection.name = ? AND deleted_at IS NULL", (project_id, name)).fetchone()
+    row = c.execute(
+        _SELECT + "WHERE collection.project_id = ? AND collection.name = ? AND deleted_at IS NULL", (project_id, name)
+    ).fetchone()
     return None if row is None else _record(row)
 
 
@@ -55,6 +58,12 @@ def within(c: Connection, project_id: int, type_: str | None = None) -> list[Col
 def types(c: Connection, project_id: int) -> list[str]:
     rows = c.execute("SELECT DISTINCT type FROM collection WHERE project_id = ? AND deleted_at IS NULL ORDER BY type", (project_id,))
     return [row["type"] for row in rows]
+
+
+def is_taken(c: Connection, collection_id: int, name: str) -> bool:
+    """Has another collection of the same project the name, or had it before it was deleted?"""
+    text = "SELECT 1 FROM collection AS other JOIN collection AS this USING (project_id) WHERE this.id = ? AND other.name = ? AND other.id <> this.id"
+    return c.execute(text, (collection_id, name)).fetchone() is not None
 
 
 def update(c: Connection, collection_id: int, fields: Mapping[str, Any]) -> None:

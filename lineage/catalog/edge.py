@@ -72,40 +72,33 @@ class Neighbours:
                 yield Edge(row[0], row[1], relation)
 
 
+_UP = """
+  SELECT used.version_id FROM reached JOIN logged ON logged.version_id = reached.id AND logged.is_maker = 1
+    JOIN used ON used.run_id = logged.run_id AND used.version_id < reached.id)
+SELECT reached.id, logged.run_id FROM reached LEFT JOIN logged ON logged.version_id = reached.id AND logged.is_maker = 1"""
+_DOWN = """
+  SELECT logged.version_id FROM reached JOIN used ON used.version_id = reached.id
+    JOIN logged ON logged.run_id = used.run_id AND logged.is_maker = 1 AND logged.version_id > reached.id)
+SELECT reached.id, used.run_id FROM reached LEFT JOIN used ON used.version_id = reached.id"""
 _CLOSURES: dict[tuple[str, Direction], str] = {
-    ("artifact", Direction.UP): """
-WITH RECURSIVE reached (id) AS (
-  SELECT ? UNION
-  SELECT used.version_id FROM reached JOIN logged ON logged.version_id = reached.id AND logged.is_maker = 1
-    JOIN used ON used.run_id = logged.run_id AND used.version_id < reached.id)
-SELECT id FROM reached""",
-    ("artifact", Direction.DOWN): """
-WITH RECURSIVE reached (id) AS (
-  SELECT ? UNION
-  SELECT logged.version_id FROM reached JOIN used ON used.version_id = reached.id
-    JOIN logged ON logged.run_id = used.run_id AND logged.is_maker = 1 AND logged.version_id > reached.id)
-SELECT id FROM reached""",
-    ("run", Direction.UP): """
-WITH RECURSIVE reached (id) AS (
-  SELECT version_id FROM used WHERE run_id = ? UNION
-  SELECT used.version_id FROM reached JOIN logged ON logged.version_id = reached.id AND logged.is_maker = 1
-    JOIN used ON used.run_id = logged.run_id AND used.version_id < reached.id)
-SELECT id FROM reached""",
-    ("run", Direction.DOWN): """
-WITH RECURSIVE reached (id) AS (
-  SELECT version_id FROM logged WHERE run_id = ? AND is_maker = 1 UNION
-  SELECT logged.version_id FROM reached JOIN used ON used.version_id = reached.id
-    JOIN logged ON logged.run_id = used.run_id AND logged.is_maker = 1 AND logged.version_id > reached.id)
-SELECT id FROM reached""",
+    ("artifact", Direction.UP): f"WITH RECURSIVE reached (id) AS (SELECT ? UNION {_UP}",
+    ("artifact", Direction.DOWN): f"WITH RECURSIVE reached (id) AS (SELECT ? UNION {_DOWN}",
+    ("run", Direction.UP): f"WITH RECURSIVE reached (id) AS (SELECT version_id FROM used WHERE run_id = ? UNION {_UP}",
+    (
+        "run",
+        Direction.DOWN,
+    ): f"WITH RECURSIVE reached (id) AS (SELECT version_id FROM logged WHERE run_id = ? AND is_maker = 1 UNION {_DOWN}",
 }
+"""Each gives every version reached with the runs it was made by (up) or used by (down)."""
 
 
-def closure(c: Connection, kind: str, start: int, direction: Direction) -> list[int]:
-    """Every version upstream or downstream of a version (itself left out) or of a run, in order."""
-    found = {row[0] for row in c.execute(_CLOSURES[kind, direction], (start,))}
-    if kind == "artifact":
-        found.discard(start)
-    return sorted(found)
+def closure(c: Connection, kind: str, start: int, direction: Direction) -> tuple[set[int], set[int]]:
+    """Every version and every run upstream or downstream of a version or a run, which is itself left out."""
+    rows = c.execute(_CLOSURES[kind, direction], (start,)).fetchall()
+    versions, runs = {row[0] for row in rows}, {row[1] for row in rows}
+    runs.discard(None)
+    (versions if kind == "artifact" else runs).discard(start)
+    return versions, runs
 
 
 def everything(c: Connection, project_id: int | None = None) -> Iterable[Edge]:

@@ -6,16 +6,17 @@
 Connections belong to one process and one thread. WAL with `synchronous=FULL`: an acknowledged commit survives a power loss. Foreign keys
 are on, mapped memory is off. Nothing SQLite raises leaves this folder: `_translated` turns it into this package's errors.
 
-A catalogue on a network file system is refused (SQLite's locks do not hold there), as is one with a second name (hard link), another
-program's file, and one written by a newer release.
+A catalogue on a network file system is refused (SQLite's locks do not hold there), as is one with a second name (link), another
+program's file, one written by a newer release, and an empty one beside blobs: that one was lost, and a new one would forget them.
 """
 
 import ctypes
 import os
 import sqlite3
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
@@ -26,6 +27,7 @@ from lineage.catalog import schema
 from lineage.catalog.lock import FileLock
 from lineage.model.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogUnsupported, Conflict, UsageError
 from storage import layout
+from storage.blob import disk
 from storage.errors import ReadOnlyStore, StoreFull
 
 Connection = sqlite3.Connection
@@ -34,7 +36,9 @@ observe: Callable[[str], None] | None = None
 """Told of "begin" and "commit" just before each and of "committed" just after, so that a test can kill the process there. What it raises, the transaction raises."""
 
 APPLICATION_ID = 0x4C4E4547  # "LNEG"
-NETWORK_FILE_SYSTEMS = frozenset({"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "glusterfs", "lustre", "sshfs"})
+NETWORK_FILE_SYSTEMS = frozenset(
+    {"nfs", "nfs4", "cifs", "smb", "smb3", "smbfs", "ncpfs", "9p", "afs", "ceph", "glusterfs", "lustre", "sshfs"}
+)
 """`fuse.` anything counts as one too: nobody can say what locks mean there."""
 
 _PRAGMAS = (
@@ -69,15 +73,16 @@ def file_system_of(path: Path) -> str:
 class Catalog:
     """The open catalogue of the store at `root`. Thread-safe; a forked child gets connections of its own."""
 
-    def __init__(self, root: Path, *, file_system: Callable[[Path], str] = file_system_of) -> None:
+    def __init__(self, root: Path, *, file_system: Callable[[Path], str] = file_system_of, read_only: bool = False) -> None:
         self.root = Path(os.path.realpath(root))
         self.path = self.root / layout.CATALOG
         self.lock = FileLock(self.root / layout.LOCK)
-        self.is_read_only = not os.access(self.root, os.W_OK)
+        self.is_read_only = read_only or not os.access(self.root, os.W_OK)
         self._local = threading.local()
-        self._all: list[tuple[int, Connection]] = []
+        self._all: list[tuple[threading.Thread, Connection]] = []
+        self._mutex = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
-        self._refuse_unsafe(file_system(self.root))
+        self._journal_mode = self._safe_journal_mode(file_system(self.root))
         with _translated(self.path):
             self._prepare()
 
@@ -86,25 +91,39 @@ class Catalog:
         for _, connection in self._all:
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(connection))
         self._all.clear()
+        self._mutex = threading.Lock()
         self._local = threading.local()
 
-    def _refuse_unsafe(self, kind: str) -> None:
-        if (kind in NETWORK_FILE_SYSTEMS or kind.startswith("fuse.")) and not os.environ.get("LINEAGE_ALLOW_NETWORK_DISK"):
+    def _safe_journal_mode(self, kind: str) -> str:
+        """WAL; on a network disk whose owner insists a rollback journal, which needs no shared memory between machines."""
+        if self.path.is_symlink():
+            raise CatalogUnsupported(f"{layout.CATALOG} is a symbolic link: put the whole store where it points to, and link that")
+        if self.path.exists() and self.path.stat().st_nlink > 1:
+            raise CatalogUnsupported(f"{layout.CATALOG} has a second hard link: two names for one database corrupt it; remove one")
+        if kind not in NETWORK_FILE_SYSTEMS and not kind.startswith("fuse."):
+            return "WAL"
+        if not os.environ.get("LINEAGE_ALLOW_NETWORK_DISK"):
             raise CatalogUnsupported(
                 f"the store is on a network file system ({kind}), where SQLite loses data: put LINEAGE_HOME on a local disk, or run a server"
             )
-        if self.path.exists() and self.path.stat().st_nlink > 1:
-            raise CatalogUnsupported(f"{layout.CATALOG} has a second hard link: two names for one database corrupt it; remove one")
+        warnings.warn(
+            f"the catalogue is on a network file system ({kind}), as asked for: one machine at a time, and keep backups", stacklevel=4
+        )
+        return "DELETE"
 
     def _prepare(self) -> None:
         """Create or migrate; several processes may come here at once."""
         if self.is_read_only:
             self._check(self._connection())
+            if schema.version(self._connection()) < schema.VERSION:
+                raise CatalogUnsupported(
+                    f"the catalogue has schema {schema.version(self._connection())}: open it once where it can be written"
+                )
             return
         with self.lock.held():
             connection = self._connection()
             self._check(connection)
-            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA journal_mode = {self._journal_mode}")
             if schema.pending(sqlite_utils.Database(connection, execute_plugins=False)):
                 if schema.version(connection):
                     self._backup_to(self.path.with_suffix(f".before-{schema.VERSION}.sqlite"))
@@ -116,25 +135,50 @@ class Catalog:
         found = connection.execute("PRAGMA application_id").fetchone()[0]
         stated = schema.version(connection)
         if found not in (0, APPLICATION_ID) or (found == 0 and connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]):
-            raise CatalogUnsupported(f"{layout.CATALOG} belongs to another program (application id {found:#x}): point LINEAGE_HOME elsewhere")
+            raise CatalogUnsupported(
+                f"{layout.CATALOG} belongs to another program (application id {found:#x}): point LINEAGE_HOME elsewhere"
+            )
         if stated > schema.VERSION:
             raise CatalogUnsupported(f"the catalogue has schema {stated}, this release knows {schema.VERSION}: install a newer release")
+        if stated == 0 and any((self.root / layout.OBJECTS).glob("*")):
+            raise CatalogDamaged(f"the store has blobs, but its catalogue is empty or missing: {RESTORE}")
 
     def _connection(self) -> Connection:
-        mine: tuple[int, Connection] | None = getattr(self._local, "connection", None)
-        if mine is not None and mine[0] == os.getpid():
-            return mine[1]
+        """This thread's connection. A reader without the right to write opens a new one when the file has changed: see `_connect`."""
+        mine: tuple[Connection, object] | None = getattr(self._local, "connection", None)
+        if mine is not None and (not self.is_read_only or mine[0].in_transaction or mine[1] == self._seen()):
+            return mine[0]
+        seen = self._seen()
         connection = self._connect()
-        self._local.connection = (os.getpid(), connection)
-        self._all.append((os.getpid(), connection))
+        self._local.connection = (connection, seen)
+        with self._mutex:
+            self._close_abandoned()
+            self._all.append((threading.current_thread(), connection))
         return connection
+
+    def _seen(self) -> object:
+        """What tells a reader that somebody wrote: nothing, where we are among those who may."""
+        if not self.is_read_only:
+            return None
+        about = [path.stat() if path.exists() else None for path in (self.path, self.path.with_name(layout.CATALOG + "-wal"))]
+        return [one and (one.st_ino, one.st_size, one.st_mtime_ns) for one in about]
+
+    def _close_abandoned(self) -> None:
+        """Close what ended threads left, and what this one replaces. A new one is open: none of these is the last, whose closing writes."""
+        left = [each for each in self._all if each[0] is threading.current_thread() or not each[0].is_alive()]
+        self._all = [each for each in self._all if each not in left]
+        for _, connection in left:
+            connection.close()
 
     def _connect(self) -> Connection:
         if not self.is_read_only:
             connection = driver.connect(self.path, isolation_level=None, timeout=30.0, check_same_thread=False, cached_statements=512)
         else:
+            # Without a log nobody writes now, and without the right to write SQLite could not make the files it needs to find that out.
             unchanging = "" if self.path.with_name(layout.CATALOG + "-wal").exists() else "&immutable=1"
-            connection = driver.connect(f"file:{quote(str(self.path))}?mode=ro{unchanging}", uri=True, isolation_level=None, check_same_thread=False)
+            connection = driver.connect(
+                f"file:{quote(str(self.path))}?mode=ro{unchanging}", uri=True, isolation_level=None, check_same_thread=False
+            )
         connection.row_factory = driver.Row
         for pragma in _PRAGMAS:
             connection.execute(pragma)
@@ -153,10 +197,13 @@ class Catalog:
         with _translated(self.path), self.lock.held():
             connection = self._connection()
             if connection.in_transaction:
+                if not self._local.is_writing:
+                    raise UsageError("a write was asked for in the middle of a read: let the read end first, then write")
                 yield connection
                 return
             _tell("begin")
             connection.execute("BEGIN IMMEDIATE")
+            self._local.is_writing = True
             try:
                 yield connection
                 _tell("commit")
@@ -176,6 +223,7 @@ class Catalog:
                 yield connection
                 return
             connection.execute("BEGIN")
+            self._local.is_writing = False
             try:
                 yield connection
             finally:
@@ -184,27 +232,32 @@ class Catalog:
 
     def backup(self, destination: Path) -> None:
         """A complete copy of the catalogue, made while it is in use, durable before it has its name."""
-        with _translated(self.path), self.lock.held():
+        with _translated(destination), nullcontext() if self.is_read_only else self.lock.held():
             self._backup_to(destination)
 
     def _backup_to(self, destination: Path) -> None:
-        draft = destination.with_name(destination.name + ".part")
-        draft.unlink(missing_ok=True)
-        self._connection().execute("VACUUM INTO ?", (str(draft),))
-        with draft.open("rb") as written:
-            os.fsync(written.fileno())
-        draft.replace(destination)
+        draft = destination.with_name(disk.temporary_name(destination.name))
+        with disk.refusals(destination):
+            try:
+                self._connection().execute("VACUUM INTO ?", (str(draft),))
+                disk.seal(draft)
+                disk.rename(draft, destination)
+            finally:
+                disk.unlink(draft)
+            disk.flush_directory(destination.parent)
 
     def problems(self) -> list[str]:
         """What SQLite's own checks find wrong; empty when nothing is."""
         with self.read() as connection:
             broken = [str(row[0]) for row in connection.execute("PRAGMA integrity_check(20)") if row[0] != "ok"]
-            dangling = [f"a row of {row[0]} points to a {row[2]} that is not there" for row in connection.execute("PRAGMA foreign_key_check")]
+            dangling = [
+                f"a row of {row[0]} points to a {row[2]} that is not there" for row in connection.execute("PRAGMA foreign_key_check")
+            ]
         return broken + dangling[:20]
 
     def close(self) -> None:
         """Close this process's connections, the last one's checkpoint under the lock."""
-        mine = [connection for pid, connection in self._all if pid == os.getpid()]
+        mine = [connection for _, connection in self._all]
         self._all.clear()
         self._local = threading.local()
         if not mine:
@@ -228,13 +281,16 @@ def _matches(pattern: str, text: object) -> bool:
     return isinstance(text, str) and schema.compiled(pattern).search(text[:65536]) is not None
 
 
+RESTORE = "copy a backup (made with `lineage backup`) over it, or move it away and begin anew; nothing is repaired in place"
+
 _BY_MESSAGE: tuple[tuple[str, type[Exception], str], ...] = (
     ("readonly", ReadOnlyStore, "the catalogue cannot be written"),
     ("disk is full", StoreFull, "the disk is full: free some space; nothing was written"),
     ("disk I/O error", CatalogError, "the disk failed while the catalogue was used; nothing was written"),
     ("locked", CatalogBusy, "another program holds the catalogue's database: end it, or wait"),
-    ("malformed", CatalogDamaged, "the catalogue is damaged: restore it from a backup; nothing is repaired in place"),
-    ("not a database", CatalogDamaged, "the catalogue is damaged: restore it from a backup; nothing is repaired in place"),
+    ("malformed", CatalogDamaged, f"the catalogue is damaged: {RESTORE}"),
+    ("not a database", CatalogDamaged, f"the catalogue is damaged: {RESTORE}"),
+    ("unsupported file format", CatalogDamaged, f"the catalogue is damaged: {RESTORE}"),
     ("unable to open", CatalogError, "the catalogue cannot be opened: check the directory's permissions"),
 )
 
@@ -245,8 +301,12 @@ def _translated(path: Path) -> Iterator[None]:
         yield
     except driver.IntegrityError as error:
         raise Conflict(f"the catalogue refused the change: {error}; somebody else may have been faster, look again") from error
-    except driver.DatabaseError as error:
-        kind, words = next(((kind, words) for part, kind, words in _BY_MESSAGE if part in str(error)), (CatalogError, "the catalogue failed"))
+    except driver.Error as error:
+        kind, words = next(
+            ((kind, words) for part, kind, words in _BY_MESSAGE if part in str(error)), (CatalogError, "the catalogue failed")
+        )
         raise kind(f"{words} ({path.name}: {error})") from error
     except OverflowError as error:
         raise UsageError(f"a number does not fit into 64 bits: {error}") from error
+    except UnicodeEncodeError as error:
+        raise UsageError(f"text is not valid UTF-8: {error.object[:80]!r}") from error

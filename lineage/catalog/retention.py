@@ -47,6 +47,11 @@ def _candidate(row: Row, protected_by: list[str], in_use_by: list[str]) -> Candi
     return Candidate(row["id"], name, row["size"], ends, why, bool(row["is_held"]), tuple(protected_by), tuple(in_use_by))
 
 
+def protecting(c: Connection, version_id: int) -> list[str]:
+    """The aliases that protect a version, wherever it carries them."""
+    return _protections(c, [version_id])[0][version_id]
+
+
 def _protections(c: Connection, ids: list[int]) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
     """Per version: aliases that protect it, and live runs that used it and are still running."""
     aliases: dict[int, list[str]] = defaultdict(list)
@@ -76,5 +81,3 @@ def high_water(c: Connection) -> int:
 
 def raise_high_water(c: Connection, now: int) -> None:
     c.execute("UPDATE counter SET value = max(value, ?) WHERE name = 'high_water'", (now,))
-
-

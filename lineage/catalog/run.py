@@ -6,6 +6,7 @@ from typing import Any
 from lineage.catalog.column import Row, chunks, document, marks, moment, read_document, when
 from lineage.catalog.filter import Clause
 from lineage.catalog.open import Connection
+from lineage.model.errors import UsageError
 from lineage.model.run import RunRecord, RunState
 
 _SELECT = """
@@ -71,9 +72,14 @@ def several(c: Connection, ids: Iterable[int]) -> list[RunRecord]:
 
 
 def select(c: Connection, clause: Clause, limit: int | None, offset: int) -> list[RunRecord]:
-    """Runs the clause admits, in its order."""
-    page = f" LIMIT {_NO_LIMIT if limit is None else int(limit)} OFFSET {int(offset)}"
-    return [_record(row) for row in c.execute(_SELECT + clause.joins + clause.where + clause.order + page, clause.values)]
+    """Runs the clause admits, in its order. Raises: UsageError for a page that is none."""
+    page = (_NO_LIMIT if limit is None else limit, offset)
+    if not all(isinstance(number, int) and number >= 0 for number in page):
+        raise UsageError(f"limit {limit!r} and offset {offset!r}: give whole numbers, 0 or more")
+    return [
+        _record(row)
+        for row in c.execute(_SELECT + clause.joins + clause.where + clause.order + " LIMIT ? OFFSET ?", (*clause.values, *page))
+    ]
 
 
 def count(c: Connection, clause: Clause) -> int:
@@ -130,6 +136,14 @@ def clear_history(c: Connection, run_id: int) -> None:
     """The run begins anew: its sealed history and its summary go, its edges stay."""
     c.execute("DELETE FROM run_history WHERE run_id = ?", (run_id,))
     c.execute("DELETE FROM summary WHERE run_id = ?", (run_id,))
+
+
+def owner(c: Connection, run_id: int) -> str | None:
+    """The process that runs the run, if it claims to be running."""
+    row = c.execute(
+        "SELECT owner FROM run WHERE id = ? AND state IN ('running', 'preempting') AND deleted_at IS NULL", (run_id,)
+    ).fetchone()
+    return None if row is None else row["owner"]
 
 
 def alive(c: Connection) -> list[tuple[int, str | None]]:

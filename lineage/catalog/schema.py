@@ -204,7 +204,7 @@ def compiled(pattern: str) -> Pattern:
     options = re2.Options()
     options.max_mem, options.log_errors = _PATTERN_MEMORY, False
     try:
-        return cast(Pattern, re2.compile(pattern, options))
+        return cast("Pattern", re2.compile(pattern, options))
     except (re2.error, UnicodeEncodeError) as error:
         said = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else error
         raise UsageError(f"$regex {pattern!r} is not a pattern of RE2: {said}") from None

@@ -9,8 +9,13 @@ from lineage.model.artifact import VersionRecord, VersionState
 from lineage.model.names import LATEST
 from lineage.model.retention import Policy
 
-_LATEST = """(SELECT last.version_id FROM member AS last JOIN version AS living ON living.id = last.version_id
-  WHERE last.collection_id = {collection} AND living.state = 'live' ORDER BY last.logged DESC LIMIT 1)"""
+_LATEST = """(SELECT id FROM (
+  SELECT * FROM (SELECT id, logged FROM version WHERE collection_id = {collection} AND state = 'live' ORDER BY logged DESC LIMIT 1)
+  UNION ALL
+  SELECT * FROM (SELECT living.id, link.logged FROM link JOIN version AS living ON living.id = link.version_id
+                 WHERE link.collection_id = {collection} AND living.state = 'live' ORDER BY link.logged DESC LIMIT 1)
+) ORDER BY logged DESC LIMIT 1)"""
+"""One step into an index for a collection's own versions and one for its links, however many there are."""
 
 _SELECT = f"""
 SELECT version.*, member.collection_id AS seen_id, member.number AS seen_number, member.is_link,
@@ -86,7 +91,7 @@ def numbered(c: Connection, collection_id: int, number: int) -> VersionRecord | 
 
 def latest(c: Connection, collection_id: int) -> VersionRecord | None:
     """The live version logged last."""
-    row = c.execute(f"SELECT {_LATEST.format(collection='?')}", (collection_id,)).fetchone()
+    row = c.execute(f"SELECT {_LATEST.format(collection='?')}", (collection_id, collection_id)).fetchone()
     return None if row[0] is None else get(c, row[0], collection_id)
 
 
@@ -145,6 +150,17 @@ def insert(c: Connection, order: int, collection_id: int, number: int, digest: s
             now,
         ),
     )
+
+
+def attach(c: Connection, version_id: int, manifest_id: int, size: int, entries: int) -> None:
+    """The content of a version that was recorded by its digest alone came after all."""
+    text = "UPDATE version SET manifest_id = ?, size = ?, entries = ? WHERE id = ? AND manifest_id IS NULL"
+    c.execute(text, (manifest_id, size, entries, version_id))
+
+
+def is_there(c: Connection, version_id: int) -> bool:
+    """Is that order a version's? Links and repeated logs draw orders too."""
+    return c.execute("SELECT 1 FROM version WHERE id = ?", (version_id,)).fetchone() is not None
 
 
 def touch(c: Connection, version_id: int, order: int) -> None:
@@ -221,9 +237,12 @@ def made_by(c: Connection, run_id: int) -> list[int]:
     return [row["id"] for row in rows]
 
 
-
-
 def live_of_digest(c: Connection, collection_id: int, digest: str) -> int | None:
     """The collection's own live version with that content."""
     row = c.execute("SELECT id FROM version WHERE collection_id = ? AND digest = ? AND state = 'live'", (collection_id, digest)).fetchone()
     return None if row is None else int(row[0])
+
+
+def is_recorded(c: Connection, version_id: int) -> bool:
+    """Is only the version's digest known, and no content?"""
+    return c.execute("SELECT 1 FROM version WHERE id = ? AND manifest_id IS NULL AND state = 'live'", (version_id,)).fetchone() is not None

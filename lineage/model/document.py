@@ -89,7 +89,17 @@ def check_words(value: object, what: str) -> str | None:
         raise InvalidMetadata(f"{what} must be text, not {type(value).__name__} {value!r}")
     if len(value) > MAX_BYTES:
         raise InvalidMetadata(f"{what} has {len(value):,} characters: at most {MAX_BYTES:,} are allowed")
-    return _Check(what)._text(value, what, 0)
+    return _plain_text(value, what)
+
+
+def _plain_text(value: str, where: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidMetadata(f"{where} is not valid UTF-8") from None
+    if "\0" in value:
+        raise InvalidMetadata(f"{where} holds a NUL character")
+    return str.__str__(value)
 
 
 def canonical(value: object) -> str:
@@ -136,13 +146,7 @@ class _Check:
         raise InvalidMetadata(f"{where} is a {type(value).__name__}, which JSON cannot hold: give text, a number, a list or a dictionary")
 
     def _text(self, value: str, where: str, _depth: int) -> str:
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise InvalidMetadata(f"{where} is not valid UTF-8") from None
-        if "\0" in value:
-            raise InvalidMetadata(f"{where} holds a NUL character")
-        return str.__str__(value)
+        return _plain_text(value, where)
 
     def _integer(self, value: int, where: str, _depth: int) -> int:
         if not -MAX_INTEGER - 1 <= value <= MAX_INTEGER:

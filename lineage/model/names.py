@@ -80,12 +80,12 @@ def check_entity(name: object) -> str:
 
 
 def check_project(name: object) -> str:
-    """A project's name: visible text without any of `/ \\ # ? % :`."""
+    r"""A project's name: visible text without any of `/ \ # ? % :`."""
     return _check_free(name, "project name")
 
 
 def check_run_id(name: object) -> str:
-    """A run's id: visible text without any of `/ \\ # ? % :`."""
+    r"""A run's id: visible text without any of `/ \ # ? % :`."""
     return _check_free(name, "run id")
 
 
@@ -151,7 +151,7 @@ class ArtifactPath:
             raise InvalidName(f"artifact path {whole!r} has {len(parts)} parts: write [entity/][project/]name[:alias]")
         if colon and not selector:
             raise InvalidName(f"artifact path {whole!r} ends with ':': name a version, alias or digest, or leave the colon out")
-        entity, project = ([None, None] + parts[:-1])[-2:]
+        entity, project = [None, None, *parts[:-1]][-2:]
         return cls(
             check_collection(parts[-1]),
             None if not colon else _check_selector(selector),
@@ -186,7 +186,7 @@ class RunPath:
             del parts[-2]
         if not 1 <= len(parts) <= 3 or "" in parts:
             raise InvalidName(f"run path {whole!r}: write [entity/][project/]run")
-        entity, project = ([None, None] + parts[:-1])[-2:]
+        entity, project = [None, None, *parts[:-1]][-2:]
         return cls(
             check_run_id(parts[-1]), None if project is None else check_project(project), None if entity is None else check_entity(entity)
         )

@@ -6,6 +6,7 @@ Fields come from a fixed list, `config.<key>` and `summary_metrics.<key>`; opera
 refused by name: a misspelt field never quietly matches nothing.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -63,7 +64,9 @@ class Field:
             place, dot, key = text.partition(".")
             if dot and key and place in _DOCUMENTS:
                 return cls(_DOCUMENTS[place], key.removesuffix(".value") if place == "config" else key)
-        raise UsageError(f"no field {text!r} to filter or order by: there are config.<key>, summary_metrics.<key>, {', '.join(sorted(FIELDS))}")
+        raise UsageError(
+            f"no field {text!r} to filter or order by: there are config.<key>, summary_metrics.<key>, {', '.join(sorted(FIELDS))}"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Every:
 
 
 @dataclass(frozen=True, slots=True)
-class Any_:
+class Any_:  # noqa: N801  # `Any` is taken
     """At least one of these holds."""
 
     terms: tuple["Term", ...]
@@ -149,7 +152,7 @@ def _comparisons(field: Field, value: object, budget: list[int], depth: int) -> 
 
 
 def _scalar(field: Field, value: object) -> Any:
-    if isinstance(value, float) and value != value:
+    if isinstance(value, float) and math.isnan(value):
         raise UsageError(f"{field} is compared with NaN, which equals nothing: use {{'$exists': …}} or a number")
     if value is None or isinstance(value, str | int | float | bool):
         return value

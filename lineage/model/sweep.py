@@ -8,13 +8,13 @@ and an agent that died, agree on what is next.
 import datetime as dt
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from lineage.model.document import check_document
-from lineage.model.errors import UsageError, UnsupportedError
+from lineage.model.document import canonical, check_document
+from lineage.model.errors import UnsupportedError, UsageError
 
 METHODS = ("grid", "random")
 GOALS = ("minimize", "maximize")
@@ -82,7 +82,9 @@ class Space:
         checked = check_document(config, "sweep configuration")
         method = checked.get("method")
         if method not in METHODS:
-            raise (UnsupportedError if method in ("bayes", "custom") else UsageError)(f"sweep method {method!r}: choose one of {', '.join(METHODS)}")
+            raise (UnsupportedError if method in ("bayes", "custom") else UsageError)(
+                f"sweep method {method!r}: choose one of {', '.join(METHODS)}"
+            )
         metric = checked.get("metric")
         if metric is not None and (not isinstance(metric, dict) or not isinstance(metric.get("name"), str)):
             raise UsageError(f"sweep metric {metric!r}: write {{'name': 'val_loss', 'goal': 'minimize'}}")
@@ -105,7 +107,7 @@ class Space:
         """How many runs there will be, or `None` when there is no end."""
         if self.method != "grid":
             return self.run_cap
-        product = math.prod(len(_choices(name, stated)) for name, stated in self.parameters.items())
+        product = math.prod(_choices(name, stated).count for name, stated in self.parameters.items())
         return min(product, self.run_cap or product)
 
     def configuration(self, number: int, seed: int) -> dict[str, Any] | None:
@@ -118,8 +120,8 @@ class Space:
         found: dict[str, Any] = {}
         for name, stated in sorted(self.parameters.items(), reverse=True):
             choices = _choices(name, stated)
-            number, position = divmod(number, len(choices))
-            found[name] = choices[position]
+            number, position = divmod(number, choices.count)
+            found[name] = choices.at(position)
         return found
 
 
@@ -129,25 +131,54 @@ def _parameter(name: str, stated: object) -> Mapping[str, Any]:
     if "value" in stated:
         return stated
     if "values" in stated:
-        if not isinstance(stated["values"], list) or not stated["values"]:
-            raise UsageError(f"sweep parameter {name!r}: 'values' must be a list of at least one")
-        weights = stated.get("probabilities")
-        if weights is not None and len(weights) != len(stated["values"]):
-            raise UsageError(f"sweep parameter {name!r}: {len(stated['values'])} values but {len(weights)} probabilities")
-        return stated
+        return _listed(name, stated)
     distribution = stated.get("distribution") or _implied(name, stated)
     if distribution not in _DRAWS:
         raise UsageError(f"sweep parameter {name!r}: distribution {distribution!r} is not one of {', '.join(_DRAWS)}")
-    wanted = ("mu", "sigma") if "normal" in distribution else ("min", "max")
-    for bound in wanted:
-        value = stated.get(bound, {"mu": 0.0, "sigma": 1.0}.get(bound))
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise UsageError(f"sweep parameter {name!r}: {distribution} needs a number for {bound!r}")
-    if "min" in wanted and not stated["min"] <= stated["max"]:
-        raise UsageError(f"sweep parameter {name!r}: min {stated['min']} is above max {stated['max']}")
-    if distribution == "log_uniform_values" and stated["min"] <= 0:
-        raise UsageError(f"sweep parameter {name!r}: log_uniform_values needs a positive min")
+    _check_bounds(name, distribution, stated)
     return {**stated, "distribution": distribution}
+
+
+def _listed(name: str, stated: Mapping[str, Any]) -> Mapping[str, Any]:
+    values, weights = stated["values"], stated.get("probabilities")
+    if not isinstance(values, list) or not values:
+        raise UsageError(f"sweep parameter {name!r}: 'values' must be a list of at least one")
+    if weights is None:
+        return stated
+    if not isinstance(weights, list) or len(weights) != len(values):
+        raise UsageError(f"sweep parameter {name!r}: {len(values)} values need as many probabilities, not {weights!r}")
+    if not all(_is_number(weight) and weight >= 0 for weight in weights) or not sum(weights) > 0:
+        raise UsageError(f"sweep parameter {name!r}: probabilities {weights!r} must be numbers, none negative and not all zero")
+    return stated
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_bounds(name: str, distribution: str, stated: Mapping[str, Any]) -> None:
+    """Whatever draws from these bounds can. A number that is not stated has the value `_DEFAULTS` gives it."""
+    for bound in _BOUNDS[distribution]:
+        value = stated.get(bound, _DEFAULTS.get(bound))
+        if not _is_number(value) or (distribution == "int_uniform" and not isinstance(value, int)):
+            raise UsageError(
+                f"sweep parameter {name!r}: {distribution} needs a {'whole ' * (distribution == 'int_uniform')}number for {bound!r}"
+            )
+    low, high, step = (stated[bound] if bound in _BOUNDS[distribution] and bound in stated else 1 for bound in ("min", "max", "q"))
+    if low > high:
+        raise UsageError(f"sweep parameter {name!r}: min {low} is above max {high}")
+    if step <= 0 or not math.isfinite(high / step - low / step) or ("sigma" in _BOUNDS[distribution] and stated.get("sigma", 1) < 0):
+        raise UsageError(f"sweep parameter {name!r}: 'sigma' may not be negative, and 'q' must be positive and not tiny")
+    if distribution == "log_uniform_values" and low <= 0:
+        raise UsageError(f"sweep parameter {name!r}: log_uniform_values needs a positive min")
+    if distribution == "log_uniform" and high > _LARGEST_POWER:
+        raise UsageError(
+            f"sweep parameter {name!r}: log_uniform takes powers of e, at most {_LARGEST_POWER}; log_uniform_values takes values"
+        )
+    if distribution == "log_normal" and stated.get("mu", 0.0) + 40 * stated.get("sigma", 1.0) > _LARGEST_POWER:
+        raise UsageError(f"sweep parameter {name!r}: log_normal with that mu and sigma gives numbers too large to write")
+    if distribution == "q_uniform" and not _multiples(stated):
+        raise UsageError(f"sweep parameter {name!r}: there is no multiple of {stated.get('q', 1)} from {low} to {high}")
 
 
 def _implied(name: str, stated: Mapping[str, Any]) -> str:
@@ -156,20 +187,47 @@ def _implied(name: str, stated: Mapping[str, Any]) -> str:
         return "int_uniform"
     if all(isinstance(bound, float) for bound in bounds):
         return "uniform"
-    raise UsageError(f"sweep parameter {name!r}: give 'value', 'values', a 'distribution', or 'min' and 'max', both whole or both fractional")
+    raise UsageError(
+        f"sweep parameter {name!r}: give 'value', 'values', a 'distribution', or 'min' and 'max', both whole or both fractional"
+    )
 
 
-def _choices(name: str, stated: Mapping[str, Any]) -> Sequence[Any]:
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """The discrete values of a parameter, by position: never a list of them, there may be very many."""
+
+    count: int
+    at: Callable[[int], Any]
+
+
+def _choices(name: str, stated: Mapping[str, Any]) -> _Choices:
     if "value" in stated:
-        return [stated["value"]]
+        return _Choices(1, lambda _position: stated["value"])
     if "values" in stated:
-        return list(stated["values"])
+        different = list({canonical(value): value for value in stated["values"]}.values())
+        return _Choices(len(different), different.__getitem__)
     if stated["distribution"] == "int_uniform":
-        return range(stated["min"], stated["max"] + 1)
+        return _Choices(stated["max"] - stated["min"] + 1, lambda position: stated["min"] + position)
     if stated["distribution"] == "q_uniform":
-        step = stated.get("q", 1)
-        return [_round(stated["min"] + step * i, step) for i in range(math.floor((stated["max"] - stated["min"]) / step + 1e-9) + 1)]
+        first = _multiples(stated).start
+        return _Choices(_count(_multiples(stated)), lambda position: _times(first + position, stated.get("q", 1)))
     raise UsageError(f"sweep parameter {name!r}: grid search needs discrete values, not {stated['distribution']}; use method 'random'")
+
+
+def _multiples(stated: Mapping[str, Any]) -> range:
+    """The whole numbers whose `q`-fold lies between `min` and `max`; a hair outside counts, for 0.7 / 0.1 is less than 7 in binary."""
+    step = stated.get("q", 1)
+    return range(math.ceil(stated["min"] / step - 1e-9), math.floor(stated["max"] / step + 1e-9) + 1)
+
+
+def _count(numbers: range) -> int:
+    """`len` of a range of step one, which Python refuses beyond 64 bits."""
+    return max(0, numbers.stop - numbers.start)
+
+
+def _times(number: int, step: float) -> float:
+    """So many steps, without the dust of binary fractions."""
+    return number * int(step) if float(step).is_integer() else float(f"{number * step:.12g}")
 
 
 def _draw(stated: Mapping[str, Any], source: random.Random) -> Any:
@@ -180,19 +238,44 @@ def _draw(stated: Mapping[str, Any], source: random.Random) -> Any:
     return _DRAWS[stated["distribution"]](stated, source)
 
 
-def _round(value: float, step: float) -> float:
-    rounded = round(value / step) * step
-    return int(rounded) if float(step).is_integer() else rounded
+def _quantized(stated: Mapping[str, Any], source: random.Random) -> float:
+    allowed = _multiples(stated)
+    nearest = round(source.uniform(stated["min"], stated["max"]) / stated.get("q", 1))
+    return _times(min(max(nearest, allowed.start), allowed.stop - 1), stated.get("q", 1))
 
 
+def _gauss(stated: Mapping[str, Any], source: random.Random) -> float:
+    return source.gauss(stated.get("mu", 0.0), stated.get("sigma", 1.0))
+
+
+def _between(stated: Mapping[str, Any], value: float) -> float:
+    """The value, which rounding may have carried a hair outside."""
+    return float(min(max(value, stated["min"]), stated["max"]))
+
+
+_LARGEST_POWER = 700
+_DEFAULTS = {"mu": 0.0, "sigma": 1.0, "q": 1}
+_RANGE, _CENTRE = ("min", "max"), ("mu", "sigma")
+_BOUNDS: dict[str, tuple[str, ...]] = {
+    "int_uniform": _RANGE,
+    "uniform": _RANGE,
+    "q_uniform": (*_RANGE, "q"),
+    "log_uniform": _RANGE,
+    "log_uniform_values": _RANGE,
+    "normal": _CENTRE,
+    "q_normal": (*_CENTRE, "q"),
+    "log_normal": _CENTRE,
+}
 _DRAWS: dict[str, Callable[[Mapping[str, Any], random.Random], Any]] = {
     "int_uniform": lambda stated, source: source.randint(stated["min"], stated["max"]),
-    "uniform": lambda stated, source: source.uniform(stated["min"], stated["max"]),
-    "q_uniform": lambda stated, source: _round(source.uniform(stated["min"], stated["max"]), stated.get("q", 1)),
+    "uniform": lambda stated, source: _between(stated, source.uniform(stated["min"], stated["max"])),
+    "q_uniform": _quantized,
     "log_uniform": lambda stated, source: math.exp(source.uniform(stated["min"], stated["max"])),
-    "log_uniform_values": lambda stated, source: math.exp(source.uniform(math.log(stated["min"]), math.log(stated["max"]))),
-    "normal": lambda stated, source: source.gauss(stated.get("mu", 0.0), stated.get("sigma", 1.0)),
-    "q_normal": lambda stated, source: _round(source.gauss(stated.get("mu", 0.0), stated.get("sigma", 1.0)), stated.get("q", 1)),
-    "log_normal": lambda stated, source: math.exp(source.gauss(stated.get("mu", 0.0), stated.get("sigma", 1.0))),
+    "log_uniform_values": lambda stated, source: _between(
+        stated, math.exp(source.uniform(math.log(stated["min"]), math.log(stated["max"])))
+    ),
+    "normal": _gauss,
+    "q_normal": lambda stated, source: _times(round(_gauss(stated, source) / stated.get("q", 1)), stated.get("q", 1)),
+    "log_normal": lambda stated, source: math.exp(_gauss(stated, source)),
 }
 """Parameter distributions under the names W&B's sweep configuration documents."""
