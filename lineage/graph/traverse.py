@@ -13,6 +13,7 @@ gives a part of its inputs, reached later by a younger one it gives more. What m
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from operator import attrgetter
 from typing import Protocol
 
@@ -101,6 +102,35 @@ class Walk:
     @property
     def complete(self) -> bool:
         return not self.frontier
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A complete closure as a set query gives it: what was reached is there, the way there is worked out when it is asked for.
+
+    It answers to the same names as a `Walk`.
+    """
+
+    start: frozenset[NodeId]
+    direction: Direction
+    versions: tuple[int, ...]
+    runs: tuple[int, ...]
+    spread: Callable[[], Walk]
+    """Walks the same closure step by step."""
+    complete = True
+    frontier: tuple[int, ...] = ()
+
+    @cached_property
+    def _walk(self) -> Walk:
+        return self.spread()
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return self._walk.edges
+
+    @property
+    def levels(self) -> tuple[Level, ...]:
+        return self._walk.levels
 
 
 def walk(

@@ -7,7 +7,7 @@ from typing import Any
 
 from lineage.actions import find
 from lineage.graph.algebra import Dag
-from lineage.graph.traverse import Level, NodeId, Walk
+from lineage.graph.traverse import Level, NodeId, Walk, Whole
 from lineage.model.edge import Edge
 from lineage.sdk.drawing import Drawing
 from lineage.sdk.host import Host
@@ -17,11 +17,13 @@ from lineage.sdk.page import Page
 class Answer(Drawing):
     """What a walk up or down found."""
 
-    def __init__(self, host: Host, walk: Walk) -> None:
-        starts = {node.is_run: [each.id for each in walk.start if each.is_run == node.is_run] for node in walk.start}
-        dag = Dag(walk.edges, runs=[*walk.runs, *starts.get(True, ())], versions=[*walk.versions, *starts.get(False, ())])
-        super().__init__(host, dag, sorted(walk.start))
+    def __init__(self, host: Host, walk: Walk | Whole) -> None:
+        super().__init__(host, self._spread, sorted(walk.start))
         self.walk = walk
+
+    def _spread(self) -> Dag:
+        starts = {is_run: [each.id for each in self.walk.start if each.is_run == is_run] for is_run in (False, True)}
+        return Dag(self.walk.edges, runs=[*self.walk.runs, *starts[True]], versions=[*self.walk.versions, *starts[False]])
 
     @property
     def artifacts(self) -> Page[Any]:

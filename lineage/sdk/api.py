@@ -251,7 +251,8 @@ class Api:
 
     def graph(self, project: str | None = None, *, everything: bool = False) -> Graph:
         """The graph of a project's artifacts and runs; with `everything` that of the whole store."""
-        return Graph(self, graph(self.engine, None if everything else self._project(project)))
+        taken = graph(self.engine, None if everything else self._project(project))
+        return Graph(self, lambda: taken)
 
     def record(
         self,

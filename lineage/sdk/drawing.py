@@ -4,7 +4,8 @@ Names are asked for when something is drawn, all of them at once. Drawing change
 """
 
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from lineage.actions.walk import faces
@@ -20,11 +21,16 @@ from lineage.sdk.host import Host
 class Drawing:
     """A `Dag` with its names. `focus` are the nodes it is about."""
 
-    def __init__(self, host: Host, dag: Dag, focus: Iterable[NodeId] = ()) -> None:
+    def __init__(self, host: Host, spread: Callable[[], Dag], focus: Iterable[NodeId] = ()) -> None:
         self._host = host
-        self.dag = dag
+        self._spread_out = spread
         self.focus = tuple(node.whole for node in focus)
         self._faces: dict[NodeId, Face] = {}
+
+    @cached_property
+    def dag(self) -> Dag:
+        """The graph itself, built when it is first looked at."""
+        return self._spread_out()
 
     def describe(self, node: NodeId) -> Face:
         """How a node looks to people."""

@@ -36,7 +36,8 @@ class Graph(Drawing):
             for version in ends
             if version in versions
         ]
-        return Graph(self._host, Dag(edges, versions=versions), (first, last) if versions else ())
+        part = Dag(edges, versions=versions)
+        return Graph(self._host, lambda: part, (first, last) if versions else ())
 
     @property
     def roots(self) -> list[Any]:
