@@ -52,7 +52,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and answer with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        return int(application()(given, prog_name="lineage", standalone_mode=False) or Exit.OK)
+        code = application()(given, prog_name="lineage", standalone_mode=False)
+        if code == Exit.INTERRUPTED:  # Typer's answer to Ctrl-C
+            raise KeyboardInterrupt
+        return int(code or Exit.OK)
     except (KeyboardInterrupt, typer.Abort):
         return _end(Failure(Exit.INTERRUPTED, "interrupted", "interrupted"), given)
     except typer.TyperException as error:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.console import Console, RenderableType
+from rich.console import Console, JustifyMethod, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -154,10 +154,12 @@ def line(text: str) -> Text:
 
 
 def table(*columns: str, rows: Iterable[Row]) -> Table:
-    """A plain table: columns whose name begins with `>` are set flush right."""
+    """A plain table: columns whose name begins with `>` are set flush right; only the last one is folded where there is no room."""
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        made.add_column(Text(column.removeprefix(">")), justify="right" if column.startswith(">") else "left", overflow="fold")
+    for number, column in enumerate(columns, 1):
+        justify: JustifyMethod = "right" if column.startswith(">") else "left"
+        is_last = number == len(columns)
+        made.add_column(Text(column.removeprefix(">")), justify=justify, no_wrap=not is_last, overflow="fold" if is_last else "ellipsis")
     for row in rows:
         made.add_row(*(Text(printable(str(cell))) for cell in row))
     return made

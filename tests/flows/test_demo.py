@@ -48,6 +48,7 @@ def tellings(home: Path) -> Iterator[tuple[Told, Told]]:
 
 @pytest.fixture
 def api(tellings: tuple[Told, Told], home: Path, monkeypatch: pytest.MonkeyPatch) -> lineage.Api:
+    assert (0, 0) == tuple(told.code for told in tellings)
     monkeypatch.setenv("LINEAGE_HOME", str(home))
     monkeypatch.setenv("LINEAGE_PROJECT", "demo")
     return lineage.Api()
@@ -126,7 +127,8 @@ def test_what_it_says_to_try_next_works(tellings: tuple[Told, Told], capsys: pyt
     assert "storage-source:v0" in shown.stdout
 
 
-def test_the_store_is_sound_afterwards(tellings: tuple[Told, Told], home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("tellings")
+def test_the_store_is_sound_afterwards(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Every byte is what it was, and what nobody needs any more can be freed."""
     assert (0, 0, 0) == tuple(main([*words, "--home", str(home)]) for words in (["verify", "--deep"], ["reclaim", "--yes"], ["verify"]))
     capsys.readouterr()

@@ -50,15 +50,12 @@ class Caller:
 
 
 @pytest.fixture
-def lineage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Caller:
+def lineage(lineage_home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Caller:
     """The command, with a home of its own and an empty working directory."""
-    for name in ("LINEAGE_ENTITY", "LINEAGE_PROJECT", "WANDB_ENTITY", "WANDB_PROJECT", "LINEAGE_DEBUG"):
-        monkeypatch.delenv(name, raising=False)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
-    monkeypatch.setenv("LINEAGE_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for processes that a test starts, from a directory of its own
-    return Caller(tmp_path / "home", capsys)
+    return Caller(lineage_home, capsys)
 
 
 @pytest.fixture

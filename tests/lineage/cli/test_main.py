@@ -90,7 +90,8 @@ def test_interruption_has_its_code(lineage: Caller, monkeypatch: pytest.MonkeyPa
         raise KeyboardInterrupt
 
     monkeypatch.setattr("lineage.cli.shell.open_engine", interrupted)
-    assert 130 == lineage("ls").code
+    ended = lineage("ls")
+    assert (130, "error: interrupted\n") == (ended.code, ended.err)
 
 
 @pytest.mark.usefixtures("history")
