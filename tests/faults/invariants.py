@@ -213,20 +213,25 @@ def _promises(engine: Engine, acknowledged: Acknowledged) -> Iterator[str]:
     )
 
 
-def _needed(engine: Engine) -> set[str]:
-    """Digests that live versions and histories rest on, found by reading manifests."""
+def _needed(engine: Engine) -> set[tuple[str, str]]:
+    """Domain and digest of what live versions and histories rest on, found by reading manifests."""
     with engine.catalog.read() as c:
         live = [row[0] for row in c.execute("SELECT id FROM version WHERE state = 'live' AND manifest_id IS NOT NULL")]
-        needed = {row[0] for row in c.execute("SELECT digest FROM run_history JOIN blob ON blob.id = blob_id")}
+        needed = {(row[0], row[1]) for row in c.execute("SELECT domain, digest FROM run_history JOIN blob ON blob.id = blob_id")}
     for order in live:
-        manifest = read.manifest(engine, find.version_by_id(engine, order))
-        needed |= {str(manifest.digest), *(str(segment.digest) for segment in manifest.segments)}
-        needed |= {str(entry.digest) for entry in manifest if entry.digest is not None}
+        version = find.version_by_id(engine, order)
+        manifest = read.manifest(engine, version)
+        digests = {
+            manifest.digest,
+            *(segment.digest for segment in manifest.segments),
+            *(entry.digest for entry in manifest if entry.digest),
+        }
+        needed |= {(version.domain, str(digest)) for digest in digests}
     return needed
 
 
-def _leftovers(engine: Engine, needed: set[str]) -> Iterator[str]:
-    rows = {str(row.blob.digest): row for row in engine.ledger.records()}
+def _leftovers(engine: Engine, needed: set[tuple[str, str]]) -> Iterator[str]:
+    rows = {(row.domain, str(row.blob.digest)): row for row in engine.ledger.records()}
     yield from (f"I-06: {digest} is needed and went" for digest in needed - rows.keys())
     yield from (f"I-09: the row of {digest} stays, and nobody needs it" for digest in rows.keys() - needed)
     yield from (f"I-09: {digest} is {row.state}" for digest, row in rows.items() if row.state != "live")

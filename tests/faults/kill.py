@@ -112,7 +112,7 @@ def die_at(k: int, work: Callable[[Callable[[object], None]], None]) -> tuple[bo
         code = 3
         try:
             with observed(lambda number, _: os._exit(9) if number == k else None):
-                work(lambda told: os.write(writer, pickle.dumps(told)) and None)
+                work(lambda told: _tell(writer, told))
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -124,6 +124,10 @@ def die_at(k: int, work: Callable[[Callable[[object], None]], None]) -> tuple[bo
     status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert status in (0, 9), f"the child ended with {status} at effect {k}: see its traceback on standard error"
     return status == 0, told
+
+
+def _tell(descriptor: int, told: object) -> None:
+    os.write(descriptor, pickle.dumps(told))
 
 
 def _unpickled(stream: Any) -> Iterator[Any]:
