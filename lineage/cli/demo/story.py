@@ -151,6 +151,8 @@ def choose(tale: Tale) -> str:
     """Ask the sweep for its best run, and that run for its model."""
     api = lineage.Api()
     run = api.sweep(f"{tale.project}/{tale.sweep}").best_run()
+    if run is None:
+        raise lineage.Error(f"no run of sweep {tale.sweep} was measured: 'lineage runs {tale.project}' says what became of them")
     model = next(artifact for artifact in run.logged_artifacts() if artifact.type == "model")
     model.aliases.append("best")
     model.save()
