@@ -124,9 +124,11 @@ def _nesting(text: str) -> int:
 
 
 def _unwrapped(value: Any) -> Any:
-    """What NumPy and its like hold, as Python's own. Their widest floats call themselves that already."""
+    """What NumPy and its like hold, as Python's own. Their widest numbers call themselves that already."""
     found = value.tolist()
-    return float(found) if type(found) is type(value) else found
+    if type(found) is not type(value):
+        return found
+    return float(found) if found.dtype.kind == "f" else repr(found)
 
 
 class _Check:

@@ -42,7 +42,7 @@ class Error(Exception):
 
 
 class CommError(Error):
-    code = "refused"
+    code = "comm"
 
 
 class NotFound(CommError, LookupError):

@@ -58,7 +58,8 @@ class Policy:
             raise InvalidPolicy(f"ttl {value!r} must be a datetime.timedelta, None (never) or ArtifactTTL.INHERIT")
         if value <= dt.timedelta(0):
             raise InvalidPolicy(f"ttl {value} must be positive; None means never")
-        return cls(False, min(-(-value // _SECOND), dt.timedelta.max // _SECOND))
+        seconds, rest = divmod(value, _SECOND)
+        return cls(False, min(seconds + bool(rest), dt.timedelta.max // _SECOND))
 
     def effective(self, *defaults: "Policy") -> "Policy":
         """The first policy, from this one through `defaults`, that does not inherit; never, if all do."""
