@@ -29,16 +29,16 @@ def walk(
     *,
     depth: int | None = None,
     stop: Callable[[VersionRecord], bool] | None = None,
-    types: Sequence[str] | None = None,
+    until: Sequence[str] | None = None,
 ) -> Walk | Whole:
     """Everything upstream or downstream of a version or run, the node itself left out.
 
-    `depth` counts levels (artifact → run → artifact); a version for which `stop` is true, or whose type is in `types`, is in the answer and
+    `depth` counts levels (artifact → run → artifact); a version for which `stop` is true, or whose type is in `until`, is in the answer and
     not walked through. The answer's `complete` says whether anything lies beyond, `frontier` where.
     """
     with engine.catalog.read() as c:
-        if depth is not None or stop is not None or types is not None:
-            return traverse(node, direction, edges.Neighbours(c), depth=depth, stop=_boundary(engine, stop, types))
+        if depth is not None or stop is not None or until is not None:
+            return traverse(node, direction, edges.Neighbours(c), depth=depth, stop=_boundary(engine, stop, until))
         versions_, runs_ = edges.closure(c, node.kind.value, node.id, direction)
     return Whole(
         frozenset([node.whole]),
@@ -56,10 +56,10 @@ def _spread(engine: Engine, node: NodeId, direction: Direction, reached: set[int
     return traverse(node, direction, Dag(around))
 
 
-def _boundary(engine: Engine, stop: Callable[[VersionRecord], bool] | None, types: Sequence[str] | None) -> Callable[[int], bool] | None:
-    if stop is None and types is None:
+def _boundary(engine: Engine, stop: Callable[[VersionRecord], bool] | None, until: Sequence[str] | None) -> Callable[[int], bool] | None:
+    if stop is None and until is None:
         return None
-    wanted = frozenset(types or ())
+    wanted = frozenset(until or ())
 
     def is_boundary(version_id: int) -> bool:
         with engine.catalog.read() as c:

@@ -20,8 +20,6 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
-import sqlite_utils
-from sqlite_utils.utils import sqlite3 as driver  # type: ignore[attr-defined]  # pysqlite3 where it is installed: its exceptions, not ours
 
 from lineage.catalog import schema
 from lineage.catalog.lock import FileLock
@@ -124,12 +122,12 @@ class Catalog:
             connection = self._connection()
             self._check(connection)
             connection.execute(f"PRAGMA journal_mode = {self._journal_mode}")
-            if schema.pending(sqlite_utils.Database(connection, execute_plugins=False)):
+            if schema.version(connection) < schema.VERSION:
                 if schema.version(connection):
                     self._backup_to(self.path.with_suffix(f".before-{schema.VERSION}.sqlite"))
                 with self.tx() as writing:
                     writing.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-                    schema.migrate(sqlite_utils.Database(writing, execute_plugins=False))
+                    schema.migrate(writing)
 
     def _check(self, connection: Connection) -> None:
         found = connection.execute("PRAGMA application_id").fetchone()[0]
@@ -172,14 +170,14 @@ class Catalog:
 
     def _connect(self) -> Connection:
         if not self.is_read_only:
-            connection = driver.connect(self.path, isolation_level=None, timeout=30.0, check_same_thread=False, cached_statements=512)
+            connection = sqlite3.connect(self.path, isolation_level=None, timeout=30.0, check_same_thread=False, cached_statements=512)
         else:
             # Without a log nobody writes now, and without the right to write SQLite could not make the files it needs to find that out.
             unchanging = "" if self.path.with_name(layout.CATALOG + "-wal").exists() else "&immutable=1"
-            connection = driver.connect(
+            connection = sqlite3.connect(
                 f"file:{quote(str(self.path))}?mode=ro{unchanging}", uri=True, isolation_level=None, check_same_thread=False
             )
-        connection.row_factory = driver.Row
+        connection.row_factory = sqlite3.Row
         for pragma in _PRAGMAS:
             connection.execute(pragma)
         connection.create_function("regexp", 2, _matches, deterministic=True)
@@ -299,9 +297,9 @@ _BY_MESSAGE: tuple[tuple[str, type[Exception], str], ...] = (
 def _translated(path: Path) -> Iterator[None]:
     try:
         yield
-    except driver.IntegrityError as error:
+    except sqlite3.IntegrityError as error:
         raise Conflict(f"the catalogue refused the change: {error}; somebody else may have been faster, look again") from error
-    except driver.Error as error:
+    except sqlite3.Error as error:
         kind, words = next(
             ((kind, words) for part, kind, words in _BY_MESSAGE if part in str(error)), (CatalogError, "the catalogue failed")
         )

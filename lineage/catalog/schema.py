@@ -20,13 +20,12 @@ Written in the dialect SQLite and PostgreSQL share. A migration that has been re
 
 import functools
 import sqlite3
-from typing import Protocol, cast
-
-from sqlite_utils import Database, Migrations
+from typing import TYPE_CHECKING, Protocol, cast
 
 from lineage.model.errors import UsageError
 
-migrations = Migrations("lineage")
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 TABLES = """
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -159,8 +158,7 @@ CREATE TABLE job (
 """
 
 
-@migrations()
-def m001_the_whole_main_job(db: Database) -> None:
+def m001_the_whole_main_job(db: "Database") -> None:
     """Everything the embedded engine remembers."""
     for statement in TABLES.split(";\n"):
         if statement.strip():
@@ -178,14 +176,15 @@ def version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def pending(db: Database) -> bool:
-    return version(db.conn) < VERSION
-
-
-def migrate(db: Database) -> None:
+def migrate(connection: sqlite3.Connection) -> None:
     """Apply what is missing. The caller holds the lock and an immediate transaction, so it happens once, whole or not at all."""
-    migrations.apply(db)
-    db.conn.execute(f"PRAGMA user_version = {VERSION}")
+    from sqlite_utils import Database, Migrations  # imports pandas where that is installed: only a migration is worth the wait
+
+    migrations = Migrations("lineage")
+    for step in STEPS:
+        migrations()(step)
+    migrations.apply(Database(connection, execute_plugins=False))
+    connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
 class Pattern(Protocol):

@@ -18,20 +18,20 @@ class Kin:
     def _node(self) -> tuple[Host, NodeId]:
         raise NotImplementedError
 
-    def upstream(self, depth: int | None = None, types: Sequence[str] | None = None, stop: Stop | None = None) -> Answer:
+    def upstream(self, depth: int | None = None, until: Sequence[str] | str | None = None, stop: Stop | None = None) -> Answer:
         """Everything this was made from: artifacts and runs, at most `depth` levels away, or all of them.
 
-        An artifact whose type is in `types`, or for which `stop` is true, is part of the answer and is not walked through. The answer says
+        An artifact whose type is in `until`, or for which `stop` is true, is part of the answer and is not walked through. The answer says
         whether it is complete, and where to go on if not.
         """
-        return self._closure(Direction.UP, depth, types, stop)
+        return self._closure(Direction.UP, depth, until, stop)
 
-    def downstream(self, depth: int | None = None, types: Sequence[str] | None = None, stop: Stop | None = None) -> Answer:
+    def downstream(self, depth: int | None = None, until: Sequence[str] | str | None = None, stop: Stop | None = None) -> Answer:
         """Everything that was made from this; see `upstream`."""
-        return self._closure(Direction.DOWN, depth, types, stop)
+        return self._closure(Direction.DOWN, depth, until, stop)
 
-    def _closure(self, direction: Direction, depth: int | None, types: Sequence[str] | None, stop: Stop | None) -> Answer:
+    def _closure(self, direction: Direction, depth: int | None, until: Sequence[str] | str | None, stop: Stop | None) -> Answer:
         host, node = self._node()
-        wanted = None if types is None else [types] if isinstance(types, str) else list(types)
+        wanted = None if until is None else [until] if isinstance(until, str) else list(until)
         halt = None if stop is None else lambda version: stop(host.artifact_of(version))
-        return Answer(host, walk(host.engine, node, direction, depth=depth, stop=halt, types=wanted))
+        return Answer(host, walk(host.engine, node, direction, depth=depth, stop=halt, until=wanted))

@@ -16,7 +16,12 @@ Write = Callable[..., str]
 def chain(wandb: ModuleType, write: Write) -> dict[str, Any]:
     """raw → clean → model, and a report made from raw alone: artifacts and runs by name."""
     made: dict[str, Any] = {}
-    for name, kind, used in (("raw", "source", []), ("clean", "dataset", ["raw"]), ("model", "model", ["clean"]), ("report", "text", ["raw"])):
+    for name, kind, used in (
+        ("raw", "source", []),
+        ("clean", "dataset", ["raw"]),
+        ("model", "model", ["clean"]),
+        ("report", "text", ["raw"]),
+    ):
         with wandb.init(project="shop", id=f"make-{name}", job_type=name) as run:
             for each in used:
                 run.use_artifact(each)
@@ -123,7 +128,8 @@ def test_a_draft_that_is_used_is_logged_by_nobody(wandb: ModuleType, write: Writ
     assert {"mine", "latest"} == set(given.aliases)
 
 
-def test_deleting_does_not_cut_the_lineage(wandb: ModuleType, chain: dict[str, Any]) -> None:
+@pytest.mark.usefixtures("chain")
+def test_deleting_does_not_cut_the_lineage(wandb: ModuleType) -> None:
     """A deleted version and a deleted run stay nodes of the graph."""
     wandb.Api().artifact("shop/clean").delete()
     wandb.Api().run("shop/make-model").delete()
@@ -140,6 +146,11 @@ def test_source_files_of_a_program_are_logged(wandb: ModuleType, write: Write, t
         code = run.log_code(tmp_path / "proj")
         assert ("code", ["a.py", "requirements.txt", "sub/b.py"]) == (code.type, list(code.manifest))
         assert code.name.startswith("source-shop-")
-        chosen = run.log_code(tmp_path / "proj", name="chosen", include_fn=lambda path, root: path.endswith((".py", ".bin")), exclude_fn=lambda path: "sub" in path)
+        chosen = run.log_code(
+            tmp_path / "proj",
+            name="chosen",
+            include_fn=lambda path, root: path.startswith(root) and path.endswith((".py", ".bin")),
+            exclude_fn=lambda path: "sub" in path,
+        )
         assert ["a.py", "data.bin"] == list(chosen.manifest)
-        assert run.log_code(tmp_path / "proj", include_fn=lambda path: False) is None
+        assert run.log_code(tmp_path / "proj", include_fn=lambda path: path.endswith(".none")) is None
