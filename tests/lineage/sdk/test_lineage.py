@@ -61,7 +61,7 @@ def test_downstream_is_everything_made_from_it(chain: dict[str, Any]) -> None:
 
 def test_an_answer_that_stops_says_where(chain: dict[str, Any]) -> None:
     """By depth, by type, by a rule of one's own: not complete, and the frontier is where to go on."""
-    for limits in ({"depth": 1}, {"types": ["dataset"]}, {"types": "dataset"}, {"stop": lambda artifact: artifact.type == "dataset"}):
+    for limits in ({"depth": 1}, {"until": ["dataset"]}, {"until": "dataset"}, {"stop": lambda artifact: artifact.type == "dataset"}):
         answer = chain["model"].upstream(**limits)
         assert (["clean"], False, ["clean"]) == (names(answer.artifacts), answer.complete, names(answer.frontier))
     assert "not complete" in repr(chain["model"].upstream(depth=1))
