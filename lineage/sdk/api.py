@@ -6,7 +6,7 @@ Paths are `[entity/][project/]name`; what is left out is the `Api`'s own entity 
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 from lineage.actions import create, find
 from lineage.actions.finish import finish_run
@@ -46,7 +46,17 @@ class Api:
         settings: Settings | Mapping[str, Any] | None = None,
     ) -> None:
         stated = {name: value for name, value in (overrides or {}).items() if name in ("entity", "project", "home")}
-        self.settings = resolve(settings, stated)
+        self._begin(resolve(settings, stated))
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """The `Api` that goes by settings which are resolved already."""
+        api = cls.__new__(cls)
+        api._begin(settings)  # noqa: SLF001  # the other way to make one of our own
+        return api
+
+    def _begin(self, settings: Settings) -> None:
+        self.settings = settings
         self._projects: dict[ProjectPath, ProjectRecord] = {}
         self._batch: Batch | None = None
 

@@ -120,8 +120,8 @@ def _previous(wanted: Settings) -> Any:
 
 
 def _start(wanted: Settings, given: dict[str, Any], *, allow_val_change: bool | None) -> Run:
-    host = Api(settings=wanted)
-    sweep, locked = _assignment(wanted)
+    host = Api.of(wanted)
+    sweep, locked = _assignment(wanted, host)
     mode = Resume.of(wanted.resume)
     project = placed(ProjectPath(), host) if sweep is None else ProjectPath(sweep.project, sweep.entity)
     run_id = wanted.run_id or (_last_run(wanted) if mode is Resume.AUTO else None)
@@ -144,7 +144,7 @@ def _start(wanted: Settings, given: dict[str, Any], *, allow_val_change: bool | 
     )
     started = start_run(host.engine, opening)
     run = Run(
-        Api(settings=wanted, overrides={"entity": project.entity, "project": project.project}),
+        Api.of(wanted.model_copy(update={"entity": project.entity, "project": project.project})),
         create.project(host.engine, project),
         started,
         config,
@@ -173,14 +173,13 @@ def _complete(run: Run, started: Started, artifacts: dict[str, Any], mode: Resum
     termlog(f"kept in {wanted.place}")
 
 
-def _assignment(wanted: Settings) -> tuple[RunPath | None, Mapping[str, Any]]:
+def _assignment(wanted: Settings, host: Api) -> tuple[RunPath | None, Mapping[str, Any]]:
     """The sweep that this run belongs to, and the values it has chosen."""
     if ACTIVE.assignment is not None:
         path, locked = ACTIVE.assignment
         return RunPath.parse(path), locked
     if wanted.sweep_id is None:
         return None, {}
-    host = Api(settings=wanted)
     return placed(RunPath.parse(wanted.sweep_id), host), {}
 
 

@@ -20,6 +20,7 @@ from lineage.actions.finish import finish_run
 from lineage.actions.history import open_history
 from lineage.actions.start import Started, heartbeat
 from lineage.actions.update import update_run, update_summary
+from lineage.model.document import MAX_INTEGER
 from lineage.model.errors import Error, UnsupportedError, UsageError
 from lineage.model.metric import Row, flat
 from lineage.model.names import RunPath
@@ -141,8 +142,8 @@ class Run(Exchange):
             InvalidMetadata: naming the key that cannot be kept; nothing was logged.
         """
         self._require_alive()
-        if step is not None and (isinstance(step, bool) or not isinstance(step, int) or step < 0):
-            raise UsageError(f"step={step!r}: give a whole number from 0")
+        if step is not None and (isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < MAX_INTEGER):
+            raise UsageError(f"step={step!r}: give a whole number from 0 that fits into 64 bits")
         with self._lock:
             values = flat(self._without_media(data, self.step if step is None else step))
             rows = self._steps.add(values, step, commit)

@@ -33,7 +33,8 @@ def test_a_run_is_found_by_every_spelling_of_its_path(wandb: ModuleType, runs: l
         wandb.Api().run("shop/none")
 
 
-def test_runs_are_filtered_and_ordered(wandb: ModuleType, runs: list[Any]) -> None:
+@pytest.mark.usefixtures("runs")
+def test_runs_are_filtered_and_ordered(wandb: ModuleType) -> None:
     """By configuration, summary, state, tags; ascending unless a minus says otherwise."""
 
     def ids(**how: Any) -> list[str]:
@@ -49,10 +50,17 @@ def test_runs_are_filtered_and_ordered(wandb: ModuleType, runs: list[Any]) -> No
         wandb.Api().runs("shop", filters={"losss": 1})
 
 
-def test_pages_behave_like_lists(wandb: ModuleType, runs: list[Any]) -> None:
+@pytest.mark.usefixtures("runs")
+def test_pages_behave_like_lists(wandb: ModuleType) -> None:
     """Iterate, index from both ends, slice, measure; nothing is fetched before it is asked for."""
     page = wandb.Api().runs("shop", per_page=2)
-    assert (3, "r0", "r2", ["r1", "r2"], ["r0"]) == (len(page), page[0].id, page[-1].id, [run.id for run in page[1:]], [run.id for run in page[:1]])
+    assert (3, "r0", "r2", ["r1", "r2"], ["r0"]) == (
+        len(page),
+        page[0].id,
+        page[-1].id,
+        [run.id for run in page[1:]],
+        [run.id for run in page[:1]],
+    )
     with pytest.raises(IndexError, match="the answer has 3"):
         _ = page[3]
     assert "r0" in repr(page)
@@ -72,13 +80,18 @@ def test_pages_behave_like_lists(wandb: ModuleType, runs: list[Any]) -> None:
     assert 7 == len(Page(fetch, per_page=3))
 
 
-def test_a_past_run_tells_what_it_was(wandb: ModuleType, runs: list[Any]) -> None:
+@pytest.mark.usefixtures("runs")
+def test_a_past_run_tells_what_it_was(wandb: ModuleType) -> None:
     """Its history complete or sampled, as a frame or as dictionaries; missing keys skip a row."""
     with wandb.init(project="shop", id="long") as run:
         for step in range(20):
             run.log({"x": step} | ({"y": -step} if step % 2 else {}))
     found = wandb.Api().run("shop/long")
-    assert (20, 10, 5) == (len(list(found.scan_history())), len(list(found.scan_history(keys=["x", "y"]))), len(list(found.scan_history(min_step=5, max_step=10))))
+    assert (20, 10, 5) == (
+        len(list(found.scan_history())),
+        len(list(found.scan_history(keys=["x", "y"]))),
+        len(list(found.scan_history(min_step=5, max_step=10))),
+    )
     assert [0, 19] == [row["x"] for row in found.history(samples=2, pandas=False)]
     frame = found.history(samples=5, keys=["x"])
     assert (["_step", "x"], 5) == (list(frame.columns), len(frame))
@@ -89,7 +102,8 @@ def test_a_past_run_tells_what_it_was(wandb: ModuleType, runs: list[Any]) -> Non
     assert "finished" in found._repr_html_()
 
 
-def test_a_past_run_may_be_edited(wandb: ModuleType, runs: list[Any]) -> None:
+@pytest.mark.usefixtures("runs")
+def test_a_past_run_may_be_edited(wandb: ModuleType) -> None:
     """Pushed by `update` or `save`; the summary at once; states that make no sense are refused."""
     found = wandb.Api().run("shop/r0")
     found.name, found.notes, found.tags, found.group = "other", "why", ["x"], "g"
@@ -97,7 +111,14 @@ def test_a_past_run_may_be_edited(wandb: ModuleType, runs: list[Any]) -> None:
     found.update()
     found.summary["best"] = 1
     fresh = wandb.Api().run("shop/r0")
-    assert ("other", "why", ["x"], "g", {"lr": 0, "more": True}, 1) == (fresh.name, fresh.notes, fresh.tags, fresh.group, fresh.config, fresh.summary["best"])
+    assert ("other", "why", ["x"], "g", {"lr": 0, "more": True}, 1) == (
+        fresh.name,
+        fresh.notes,
+        fresh.tags,
+        fresh.group,
+        fresh.config,
+        fresh.summary["best"],
+    )
     assert fresh.update_state("failed")
     assert "failed" == found.load().state
     with pytest.raises(UsageError, match="choose one of"):
@@ -121,7 +142,8 @@ def test_a_deleted_run_is_gone_and_its_id_with_it(wandb: ModuleType, logged: Log
         wandb.Api().run(f"shop/{run.id}").delete()
 
 
-def test_a_past_run_may_use_an_artifact(wandb: ModuleType, logged: Logged, runs: list[Any]) -> None:
+@pytest.mark.usefixtures("runs")
+def test_a_past_run_may_use_an_artifact(wandb: ModuleType, logged: Logged) -> None:
     """The edge is recorded afterwards."""
     data = logged()
     assert data is wandb.Api().run("shop/r0").use_artifact(data)
@@ -136,7 +158,11 @@ def test_collections_types_and_projects_are_listed(wandb: ModuleType, logged: Lo
     api = wandb.Api(overrides={"project": "shop"})
     assert ["dataset", "model"] == [each.name for each in api.artifact_types()]
     assert ["a"] == [each.name for each in api.artifact_collections("shop", "dataset")]
-    assert ["v1", "v0"] == [each.version for each in api.artifacts("dataset", "a")] == [each.version for each in api.artifact_versions("dataset", "a")]
+    assert (
+        ["v1", "v0"]
+        == [each.version for each in api.artifacts("dataset", "a")]
+        == [each.version for each in api.artifact_versions("dataset", "a")]
+    )
     assert ["v0", "v1"] == [each.version for each in api.artifacts("dataset", "a", order="+created_at")]
     assert (True, False, False) == (
         api.artifact_collection_exists("a", "dataset"),

@@ -1,6 +1,5 @@
 """Building an artifact: what goes in, what is refused, and that a refusal leaves no trace."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +38,9 @@ def paths(artifact: Any) -> list[str]:
         ("MD5", "subdir/file1.txt", "a757208d042e8627b2970d72a71bed5b"),
     ],
 )
-def test_the_wandb_digest_is_what_the_wandb_client_says(wandb: ModuleType, write: Write, algorithm: str, name: str | None, expected: str) -> None:
+def test_the_wandb_digest_is_what_the_wandb_client_says(
+    wandb: ModuleType, write: Write, algorithm: str, name: str | None, expected: str
+) -> None:
     """The vectors of `semantics.md` 2.2, of a draft and of what it becomes."""
     with wandb.init(project="shop") as run:
         artifact = wandb.Artifact("data", type="dataset", digest_algorithm=algorithm)
@@ -72,9 +73,9 @@ def test_the_digest_is_the_contents_identity(wandb: ModuleType, write: Write) ->
 def test_a_file_is_taken_when_it_is_added(draft: Any, write: Write) -> None:
     """What happens to it afterwards changes nothing, and nothing happens to it because of us."""
     path = write("f.txt", "hello")
-    before = os.stat(path)
+    before = Path(path).stat()
     entry = draft.add_file(path)
-    assert before == os.stat(path)
+    assert before == Path(path).stat()
     assert ("f.txt", 5, path) == (entry.path, entry.size, entry.local_path)
     Path(path).write_text("changed")
     draft.save()
@@ -137,7 +138,7 @@ def test_a_file_can_be_written_into_the_artifact(draft: Any) -> None:
     assert {"a/b.txt": 2, "c.bin": 1} == {path: entry.size for path, entry in draft.manifest.entries.items()}
     with pytest.raises(FileNotFoundError), draft.new_file("r.txt", mode="r"):
         pass
-    with pytest.raises(UsageError, match="holds a/b.txt already"), draft.new_file("a/b.txt"):
+    with pytest.raises(UsageError, match=r"holds a/b\.txt already"), draft.new_file("a/b.txt"):
         pass
 
 
@@ -216,8 +217,8 @@ def test_what_is_no_directory_is_refused(draft: Any, write: Write, wrong: str) -
 
 
 @pytest.mark.fault("N01", "N02", "N03", "N04", "N07", "N08", "N09", "N15", "N16", "N20", "I-26")
-@pytest.mark.parametrize(("row", "what", "name"), [case for case in BAD if case[2] not in NOT_CANONICAL], ids=lambda value: None)
-def test_a_bad_entry_name_is_refused_at_every_way_in(draft: Any, write: Write, tmp_path: Path, row: str, what: str, name: str) -> None:
+@pytest.mark.parametrize("name", [name for _, _, name in BAD if name not in NOT_CANONICAL], ids=ascii)
+def test_a_bad_entry_name_is_refused_at_every_way_in(draft: Any, write: Write, tmp_path: Path, name: str) -> None:
     """File, directory, reference, new file, medium: an InvalidPath (a ValueError), and the draft is as it was."""
     write("tree/f")
     source = write("f")
@@ -250,7 +251,9 @@ def test_odd_entry_names_are_kept_as_they_are(draft: Any, write: Write, tmp_path
 
 @pytest.mark.fault("N16")
 @pytest.mark.parametrize(("given", "kept"), [("./a", "a"), ("a//b", "a/b"), ("a/", "a"), ("a/./b", "a/b")])
-def test_a_name_that_is_not_canonical_is_made_so_and_said(draft: Any, write: Write, capsys: pytest.CaptureFixture[str], given: str, kept: str) -> None:
+def test_a_name_that_is_not_canonical_is_made_so_and_said(
+    draft: Any, write: Write, capsys: pytest.CaptureFixture[str], given: str, kept: str
+) -> None:
     """Unless another entry has that name already: then it is refused, for the two would silently be one."""
     source = write("f")
     draft.add_file(source, name=given)
@@ -274,7 +277,7 @@ def test_nothing_is_file_and_directory_at_once(draft: Any, write: Write, order: 
     """Whichever comes first; after it is removed the other may come."""
     first, second = order
     draft.add_file(write("f"), name=first)
-    with pytest.raises(ValueError, match="directory|lies below"):
+    with pytest.raises(ValueError, match=r"directory|lies below"):
         draft.add_file(write("f"), name=second)
     assert [first] == paths(draft)
     draft.remove(first)
@@ -379,7 +382,19 @@ def test_entries_can_be_removed(draft: Any, tree: str) -> None:
 def test_a_draft_has_no_version(draft: Any, write: Write) -> None:
     """`hasattr` is False for whatever logging decides; the rest can be asked."""
     draft.add_file(write("f"))
-    missing = ("version", "aliases", "tags", "created_at", "updated_at", "entity", "project", "qualified_name", "file_count", "history_step", "collection")
+    missing = (
+        "version",
+        "aliases",
+        "tags",
+        "created_at",
+        "updated_at",
+        "entity",
+        "project",
+        "qualified_name",
+        "file_count",
+        "history_step",
+        "collection",
+    )
     assert [] == [name for name in missing if hasattr(draft, name)]
     assert (None, "data", "dataset", "PENDING", True, 5, "data", False) == (
         draft.id,
@@ -391,7 +406,16 @@ def test_a_draft_has_no_version(draft: Any, write: Write) -> None:
         draft.source_name,
         draft.is_link,
     )
-    for call in (draft.wait, draft.download, draft.logged_by, draft.used_by, draft.upstream, draft.new_draft, draft.delete, draft.json_encode):
+    for call in (
+        draft.wait,
+        draft.download,
+        draft.logged_by,
+        draft.used_by,
+        draft.upstream,
+        draft.new_draft,
+        draft.delete,
+        draft.json_encode,
+    ):
         with pytest.raises(ArtifactNotLoggedError, match="log it first"):
             call()
     with pytest.raises(ArtifactNotLoggedError):
@@ -406,7 +430,12 @@ def test_a_finalised_artifact_cannot_change(draft: Any, write: Write) -> None:
     draft.add_file(write("f"))
     draft.finalize()
     for _ in range(2):
-        for change in (lambda: draft.add_file("f"), lambda: draft.add_dir("."), lambda: draft.remove("f"), lambda: draft.new_file("x").__enter__()):
+        for change in (
+            lambda: draft.add_file("f"),
+            lambda: draft.add_dir("."),
+            lambda: draft.remove("f"),
+            lambda: draft.new_file("x").__enter__(),
+        ):
             with pytest.raises(ArtifactFinalizedError):
                 change()
         if draft.is_draft():

@@ -107,7 +107,9 @@ def test_a_missing_artifact_fails_the_run(wandb: ModuleType) -> None:
 
 @pytest.mark.fault("M01", "M02", "M04", "I-26")
 @pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), 2**70, "\ud800", "a\0b", {1: 2}, object()], ids=["nan", "inf", "big", "surrogate", "nul", "key", "object"]
+    "value",
+    [float("nan"), float("inf"), 2**70, "\ud800", "a\0b", {1: 2}, object()],
+    ids=["nan", "inf", "big", "surrogate", "nul", "key", "object"],
 )
 def test_what_cannot_be_kept_starts_no_run(wandb: ModuleType, value: object) -> None:
     """The error names the key; nothing is left behind."""

@@ -110,7 +110,9 @@ def test_media_live_in_artifacts(wandb: ModuleType) -> None:
 def test_media_among_metrics_are_logged_as_artifacts(wandb: ModuleType) -> None:
     """The row says where they are; histograms stand in the row itself; lists of media are one artifact."""
     with wandb.init(project="shop", id="r1") as run:
-        run.log({"loss": 1, "t": Table(columns=["a"], data=[[1]]), "h": Histogram([1, 2]), "pics": [Image(PIXELS), Image(PIXELS[:, :, :1])]})
+        run.log(
+            {"loss": 1, "t": Table(columns=["a"], data=[[1]]), "h": Histogram([1, 2]), "pics": [Image(PIXELS), Image(PIXELS[:, :, :1])]}
+        )
     (row,) = wandb.Api().run("shop/r1").scan_history()
     assert ("histogram", "table", 2, 1) == (row["h"]["_type"], row["t"]["_type"], row["pics"]["count"], row["loss"])
     table: Any = wandb.Api().artifact(row["t"]["artifact_path"])

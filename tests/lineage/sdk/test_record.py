@@ -8,6 +8,14 @@ import pytest
 
 from lineage.errors import CommError, NotFound, UsageError
 
+
+def record_then(api: Any, fail: Callable[[], Any]) -> None:
+    """A batch whose block ends with `fail`."""
+    with api.batch():
+        api.record("never", project="shop")
+        fail()
+
+
 DIGEST = "blake3:" + "ab" * 32
 
 
@@ -28,7 +36,14 @@ def test_a_run_is_recorded_with_what_it_used_and_logged(wandb: ModuleType, logge
     )
     assert "r1" == receipt.run_id
     run = receipt.run
-    assert ("first", "train", "g", {"lr": 1}, 0.5, "finished") == (run.name, run.job_type, run.group, run.config, run.summary["loss"], run.state)
+    assert ("first", "train", "g", {"lr": 1}, 0.5, "finished") == (
+        run.name,
+        run.job_type,
+        run.group,
+        run.config,
+        run.summary["loss"],
+        run.state,
+    )
     features, model = receipt.artifacts
     assert (["data:v0"], "unspecified", DIGEST, 7, ["best", "latest"], {"k": 1}) == (
         [each.name for each in run.used_artifacts()],
@@ -63,12 +78,9 @@ def test_a_batch_is_all_or_nothing(wandb: ModuleType) -> None:
             pass
     assert [f"r{number}" for number in range(5)] == [receipt.run_id for receipt in receipts]
     assert 5 == len(api.artifact("shop/raw").used_by())
-    with pytest.raises(RuntimeError), api.batch():
-        api.record("never", project="shop")
-        raise RuntimeError
-    with pytest.raises(NotFound), api.batch():
-        api.record("also-never", project="shop")
-        api.record("bad", used=["missing"], project="shop")
+    for error, fail in ((ZeroDivisionError, lambda: 1 // 0), (NotFound, lambda: api.record("bad", used=["missing"], project="shop"))):
+        with pytest.raises(error):
+            record_then(api, fail)
     assert 6 == len(api.runs("shop"))
     api.record("r9", project="shop")
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,9 @@ def rows(wandb: ModuleType, run: Any) -> list[dict[str, Any]]:
 
 def script(code: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run([sys.executable, "-c", textwrap.dedent(code)], cwd=cwd, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], cwd=cwd, env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
 
 
 # ── how it begins ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -49,7 +52,13 @@ def test_name_notes_and_tags_may_change(wandb: ModuleType) -> None:
 
 def test_the_environment_says_what_the_call_leaves_out(wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     """`WANDB_*`, and `LINEAGE_*` before it."""
-    for name, value in {"WANDB_PROJECT": "p", "WANDB_RUN_ID": "r9", "WANDB_TAGS": "a,b", "LINEAGE_NAME": "mine", "WANDB_NAME": "theirs"}.items():
+    for name, value in {
+        "WANDB_PROJECT": "p",
+        "WANDB_RUN_ID": "r9",
+        "WANDB_TAGS": "a,b",
+        "LINEAGE_NAME": "mine",
+        "WANDB_NAME": "theirs",
+    }.items():
         monkeypatch.setenv(name, value)
     run = wandb.init()
     assert ("p", "r9", ("a", "b"), "mine") == (run.project, run.id, tuple(sorted(run.tags)), run.name)
@@ -71,7 +80,9 @@ def test_what_is_not_offered_starts_no_run(wandb: ModuleType) -> None:
     assert wandb.run is None
 
 
-@pytest.mark.parametrize("bad", [{"id": "a/b"}, {"project": "a#b"}, {"entity": "a b"}, {"tags": ["a/b"]}, {"id": "a\n"}, {"resume": "perhaps"}])
+@pytest.mark.parametrize(
+    "bad", [{"id": "a/b"}, {"project": "a#b"}, {"entity": "a b"}, {"tags": ["a/b"]}, {"id": "a\n"}, {"resume": "perhaps"}]
+)
 def test_a_wrong_name_starts_no_run(wandb: ModuleType, bad: dict[str, Any]) -> None:
     """The error is a ValueError, and nothing is left behind."""
     with pytest.raises(ValueError, match=r"\S"):
@@ -217,7 +228,7 @@ def test_a_row_that_cannot_be_kept_leaves_no_trace(wandb: ModuleType, bad: Any) 
     assert [{"_step": 0, "ok": 1}] == rows(wandb, run)
 
 
-@pytest.mark.parametrize("step", [-1, 1.5, "1", True])
+@pytest.mark.parametrize("step", [-1, 1.5, "1", True, 2**63])
 def test_a_step_is_a_whole_number(wandb: ModuleType, step: Any) -> None:
     """Anything else is a wrong call."""
     with pytest.raises(UsageError, match="step="):
@@ -276,8 +287,9 @@ def test_alerts_are_said_once_in_a_while(wandb: ModuleType, capsys: pytest.Captu
 
 def test_an_exception_in_the_block_fails_the_run(wandb: ModuleType) -> None:
     """And is not swallowed."""
-    with pytest.raises(RuntimeError), wandb.init() as run:
-        run.log({"a": 1})
+    run = wandb.init()
+    run.log({"a": 1})
+    with pytest.raises(RuntimeError), run:
         raise RuntimeError
     found = wandb.Api().run(run.path)
     assert ("failed", 1, 1) == (found.state, found.exit_code, found.summary["a"])
@@ -409,3 +421,14 @@ def test_resume_notes_are_readable(wandb: ModuleType, tmp_path: Path) -> None:
     assert {"run": run.id} == json.loads(note.read_text())
     run.finish()
     assert not note.exists()
+
+
+def test_threads_share_a_run(wandb: ModuleType) -> None:
+    """Every row has a step of its own, and none is lost."""
+    with wandb.init() as run:
+        workers = [threading.Thread(target=lambda: [run.log({"x": number}) for number in range(25)]) for _ in range(4)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+    assert list(range(100)) == [row["_step"] for row in rows(wandb, run)]

@@ -50,7 +50,9 @@ def test_old_modes_keep_their_meaning(given: str | None, kept: str) -> None:
     assert kept == Settings(mode=given).mode  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("given", "kept"), [(None, "default"), (True, "finish_previous"), (False, "return_previous"), ("create_new", "create_new")])
+@pytest.mark.parametrize(
+    ("given", "kept"), [(None, "default"), (True, "finish_previous"), (False, "return_previous"), ("create_new", "create_new")]
+)
 def test_reinit_may_be_a_boolean(given: object, kept: str) -> None:
     """The old booleans have names now."""
     assert kept == Settings(reinit=given).reinit  # type: ignore[arg-type]
@@ -66,7 +68,7 @@ def test_what_cannot_be_is_refused_with_its_name(wrong: dict[str, str]) -> None:
     """The error names the setting and the value."""
     with pytest.raises(UsageError, match=next(iter(wrong))):
         resolve(wrong)
-    with pytest.raises(UsageError, match="must be lineage.Settings"):
+    with pytest.raises(UsageError, match=r"must be lineage\.Settings"):
         resolve(7)  # type: ignore[arg-type]
 
 

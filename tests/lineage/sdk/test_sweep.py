@@ -8,7 +8,11 @@ import pytest
 
 from lineage.errors import NotFound, UnsupportedError, UsageError
 
-GRID = {"method": "grid", "metric": {"name": "loss", "goal": "minimize"}, "parameters": {"lr": {"values": [1, 2, 3]}, "opt": {"value": "sgd"}}}
+GRID = {
+    "method": "grid",
+    "metric": {"name": "loss", "goal": "minimize"},
+    "parameters": {"lr": {"values": [1, 2, 3]}, "opt": {"value": "sgd"}},
+}
 
 
 def run_all(wandb: ModuleType, config: dict[str, Any], losses: dict[int, Any], **how: Any) -> Any:
@@ -94,7 +98,9 @@ def test_a_function_that_fails_fails_its_run_only(wandb: ModuleType, capsys: pyt
         run.log({"loss": 1.0})
 
     wandb.agent(sweep_id, train, project="shop")
-    assert {1: "finished", 2: "failed", 3: "finished"} == {run.config["lr"]: run.state for run in wandb.Api().sweep(f"shop/{sweep_id}").runs}
+    assert {1: "finished", 2: "failed", 3: "finished"} == {
+        run.config["lr"]: run.state for run in wandb.Api().sweep(f"shop/{sweep_id}").runs
+    }
     assert "no such rate" in capsys.readouterr().err
     assert wandb.run is None
 
@@ -141,7 +147,14 @@ def test_a_run_may_say_which_sweep_it_belongs_to(wandb: ModuleType, monkeypatch:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"method": "grid"}, {"method": "bayes", "parameters": {"a": {"value": 1}}}, {"method": "grid", "parameters": {"a": {"min": 0.0, "max": 1.0}}}, 7]
+    "wrong",
+    [
+        {},
+        {"method": "grid"},
+        {"method": "bayes", "parameters": {"a": {"value": 1}}},
+        {"method": "grid", "parameters": {"a": {"min": 0.0, "max": 1.0}}},
+        7,
+    ],
 )
 def test_a_wrong_sweep_is_refused(wandb: ModuleType, wrong: Any) -> None:
     """Before anything is made."""

@@ -1,7 +1,6 @@
 """A logged artifact: its content, what may be said of it, its links, its end."""
 
 import datetime as dt
-import os
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -123,7 +122,7 @@ def test_an_incremental_artifact_adds_to_the_latest(wandb: ModuleType, logged: L
     assert "v1" == more.version
 
 
-def test_a_new_draft_begins_with_the_content(wandb: ModuleType, logged: Logged, write: Write, tmp_path: Path) -> None:
+def test_a_new_draft_begins_with_the_content(wandb: ModuleType, logged: Logged, write: Write) -> None:
     """Content, type, description and metadata go along; aliases, tags and TTL do not. It stays in its project."""
     data = logged(metadata={"k": 1}, aliases=["best"])
     draft = data.new_draft()
@@ -151,7 +150,7 @@ def test_history_step_says_when_it_was_logged(wandb: ModuleType, write: Write) -
 # ── content ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_download_lands_under_the_name_and_version(logged: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_download_lands_under_the_name_and_version(logged: Logged, tmp_path: Path) -> None:
     """`./artifacts/name:vN`, or the directory the environment names, or the one that is given."""
     data = logged()
     assert str(tmp_path / "artifacts" / "data:v0") == data.download()
@@ -159,7 +158,9 @@ def test_a_download_lands_under_the_name_and_version(logged: Logged, tmp_path: P
     assert str(tmp_path / "there") == data.download(root=tmp_path / "there")
 
 
-def test_downloads_may_have_a_place_of_their_own(wandb: ModuleType, logged: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_downloads_may_have_a_place_of_their_own(
+    wandb: ModuleType, logged: Logged, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`LINEAGE_ARTIFACT_DIR` and `WANDB_ARTIFACT_DIR`."""
     logged()
     for variable in ("WANDB_ARTIFACT_DIR", "LINEAGE_ARTIFACT_DIR"):
@@ -172,14 +173,14 @@ def test_a_download_leaves_other_files_alone_and_a_checkout_does_not(logged: Log
     data = logged()
     out = Path(data.download(tmp_path / "out"))
     (out / "extra").write_text("mine")
-    before = os.stat(out / "file1.txt")
+    before = (out / "file1.txt").stat()
     data.download(out)
-    assert before.st_mtime_ns == os.stat(out / "file1.txt").st_mtime_ns
+    assert before.st_mtime_ns == (out / "file1.txt").stat().st_mtime_ns
     (out / "file1.txt").write_text("jello")
     data.download(out)
     assert ("hello", "mine") == ((out / "file1.txt").read_text(), (out / "extra").read_text())
     data.checkout(out)
-    assert ["file1.txt"] == os.listdir(out)
+    assert ["file1.txt"] == [path.name for path in out.iterdir()]
     assert str(tmp_path / "artifacts" / "data") == data.checkout()
 
 
@@ -306,7 +307,7 @@ def test_reserved_aliases_cannot_be_assigned_or_appended(wandb: ModuleType, logg
     assert (["latest"], None) == (again(wandb, data).aliases, again(wandb, data).description)
 
 
-def test_a_ttl_is_a_timedelta_none_or_inherited(wandb: ModuleType, logged: Logged, write: Write) -> None:
+def test_a_ttl_is_a_timedelta_none_or_inherited(wandb: ModuleType, logged: Logged) -> None:
     """Given, never, or what the project says."""
     data = logged()
     assert data.ttl is None
@@ -327,7 +328,7 @@ def test_a_ttl_is_a_timedelta_none_or_inherited(wandb: ModuleType, logged: Logge
             data.ttl = wrong
 
 
-def test_a_draft_may_have_a_ttl(wandb: ModuleType, write: Write) -> None:
+def test_a_draft_may_have_a_ttl(wandb: ModuleType) -> None:
     """Inherited, it is not known yet; fractions of a second are rounded up, never to 'never'."""
     wandb.init(project="shop")
     draft = wandb.Artifact("a", type="t")
@@ -392,7 +393,7 @@ def test_models_are_logged_linked_and_used(wandb: ModuleType, write: Write, logg
         write("dir/a")
         write("dir/b")
         run.log_model(tmp_path / "dir", name="two")
-        assert ["a", "b"] == sorted(os.listdir(run.use_model("two")))
+        assert ["a", "b"] == sorted(path.name for path in Path(run.use_model("two")).iterdir())
     logged("data")
     with wandb.init(project="shop") as run, pytest.raises(UsageError, match="is no model"):
         run.use_model("data")
@@ -401,7 +402,7 @@ def test_models_are_logged_linked_and_used(wandb: ModuleType, write: Write, logg
 # ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_deleted_version_keeps_its_name_and_lineage(wandb: ModuleType, logged: Logged, tmp_path: Path) -> None:
+def test_a_deleted_version_keeps_its_name_and_lineage(wandb: ModuleType, logged: Logged) -> None:
     """Content is gone; number, digest and edges are not, and the number is not given again."""
     data = logged(content="one")
     with wandb.init(project="shop") as run:
@@ -417,7 +418,7 @@ def test_a_deleted_version_keeps_its_name_and_lineage(wandb: ModuleType, logged:
     assert "v1" == logged(content="one").version
 
 
-def test_aliases_protect_from_deletion(wandb: ModuleType, logged: Logged) -> None:
+def test_aliases_protect_from_deletion(logged: Logged) -> None:
     """Unless they are given up; `latest` alone does not."""
     data = logged(aliases=["best"])
     with pytest.raises(Conflict, match="delete_aliases=True"):
@@ -444,3 +445,17 @@ def test_a_version_is_found_by_number_alias_and_digest(wandb: ModuleType, logged
     data = logged(aliases=["9f86d081"])
     for selector in ("", ":v0", ":latest", ":9f86d081", f":{data.digest}"):
         assert data.id == wandb.Api().artifact(f"shop/data{selector}").id
+
+
+@pytest.mark.fault("I-01", "I-04")
+def test_a_commit_that_failed_is_not_tried_again_with_lost_bytes(wandb: ModuleType, logged: Logged, write: Write) -> None:
+    """The session that held the bytes is over: nothing was logged, and the draft says that it must be built again."""
+    logged()
+    with wandb.init(project="shop") as run:
+        more = wandb.Artifact("data", type="dataset", incremental=True)
+        more.add_file(write("g"), name="file1.txt/inner")
+        with pytest.raises(ValueError, match="both a file and the directory"):
+            run.log_artifact(more)
+        with pytest.raises(UsageError, match="build it again"):
+            run.log_artifact(more)
+    assert ["v0"] == [each.version for each in wandb.Api().artifacts("dataset", "shop/data")]
