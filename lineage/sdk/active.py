@@ -33,7 +33,8 @@ class Active:
         self.runs: list[Any] = []
         self.assignment: tuple[str, Mapping[str, Any]] | None = None
         """Sweep path and configuration which an agent wants the next run to have."""
-        self.has_failed = False
+        self.exit_code = 0
+        """How the process ends, as far as it is known: an exception that nobody caught, or `sys.exit`."""
         self._owner = os.getpid()
         self._is_watching = False
 
@@ -63,7 +64,7 @@ class Active:
     def finish_all(self) -> None:
         """Finish what is live, newest first."""
         for run in reversed(list(self.runs)):
-            run.finish(exit_code=1 if self.has_failed else 0)
+            run.finish(exit_code=self.exit_code)
 
     def forget(self) -> None:
         """Drop every run without finishing it: they belong to another process."""
@@ -75,6 +76,7 @@ class Active:
             return
         self._is_watching = True
         sys.excepthook = _noting(self, sys.excepthook)
+        sys.exit = _leaving(self, sys.exit)
         atexit.register(self._at_exit)
 
     def _at_exit(self) -> None:
@@ -87,10 +89,29 @@ _Hook = Callable[[type[BaseException], BaseException, TracebackType | None], obj
 
 def _noting(active: Active, before: _Hook) -> _Hook:
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        active.has_failed = True
+        active.exit_code = 1
         before(kind, error, trace)
 
     return hook
+
+
+def _leaving(active: Active, before: Callable[..., NoReturn]) -> Callable[..., NoReturn]:
+    """`sys.exit`, which also remembers the code: at exit nothing else tells it."""
+
+    def leave(status: Any = None, /) -> NoReturn:
+        active.exit_code = exit_code(SystemExit(status))
+        before(status)
+
+    return leave
+
+
+def exit_code(error: BaseException | None) -> int:
+    """The code of a block, or a process, that ended with `error`."""
+    if error is None:
+        return 0
+    if not isinstance(error, SystemExit):
+        return 1
+    return error.code if isinstance(error.code, int) else int(error.code is not None)
 
 
 ACTIVE = Active()

@@ -10,7 +10,6 @@ aliases, tags and TTL are edited here and pushed by `save`. What an artifact tak
 from collections.abc import Sequence
 from copy import deepcopy
 from html import escape
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from lineage.actions import create, find
@@ -222,13 +221,6 @@ class Artifact(Content, Builder, Label, Membership, Kin):
 
     def __bool__(self) -> bool:
         return True
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._draft is not None and error is not None:
-            self._draft.close()
 
     def __repr__(self) -> str:
         if self._version is None:

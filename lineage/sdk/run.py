@@ -26,7 +26,7 @@ from lineage.model.metric import Row, flat
 from lineage.model.names import RunPath
 from lineage.model.project import ProjectRecord
 from lineage.model.run import RunState, Start
-from lineage.sdk.active import ACTIVE
+from lineage.sdk.active import ACTIVE, exit_code
 from lineage.sdk.alert import Alerts
 from lineage.sdk.config import Config
 from lineage.sdk.exchange import Exchange
@@ -281,7 +281,7 @@ class Run(Exchange):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.finish(exit_code=0 if error is None else 1)
+        self.finish(exit_code=exit_code(error))
 
     def __repr__(self) -> str:
         state = "finished" if self._is_finished else "live"

@@ -296,6 +296,16 @@ def test_an_exception_in_the_block_fails_the_run(wandb: ModuleType) -> None:
     assert wandb.run is None
 
 
+@pytest.mark.parametrize(("status", "code", "state"), [(0, 0, "finished"), (None, 0, "finished"), (3, 3, "failed"), ("no", 1, "failed")])
+def test_leaving_in_the_block_ends_the_run_with_that_code(wandb: ModuleType, status: Any, code: int, state: str) -> None:
+    """`sys.exit(0)` is a good end."""
+    run = wandb.init()
+    with pytest.raises(SystemExit), run:
+        raise SystemExit(status)
+    found = wandb.Api().run(run.path)
+    assert (code, state) == (found.exit_code, found.state)
+
+
 def test_a_finished_run_takes_nothing_more(wandb: ModuleType) -> None:
     """Finishing again changes nothing; logging says how to go on."""
     run = wandb.init()
@@ -328,7 +338,13 @@ def test_a_killed_script_keeps_what_it_logged(wandb: ModuleType, tmp_path: Path)
 
 def test_a_script_that_does_not_finish_its_run_has_it_finished(wandb: ModuleType, tmp_path: Path) -> None:
     """At the end of the process: finished, or failed when an exception ended it."""
-    for code, state in (("", "finished"), ("raise RuntimeError('no')", "failed")):
+    endings = {
+        "": "finished",
+        "raise RuntimeError('no')": "failed",
+        "import sys; sys.exit(0)": "finished",
+        "import sys; sys.exit('no')": "failed",
+    }
+    for code, state in endings.items():
         script(f"import lineage\nlineage.init(id='r1').log({{'a': 1}}, commit=False)\n{code}", tmp_path)
         found = wandb.Api().run("r1")
         assert (state, 1) == (found.state, found.summary["a"])
@@ -390,6 +406,9 @@ def test_a_disabled_run_does_nothing_and_touches_no_disk(wandb: ModuleType, tmp_
         assert run.link_artifact(None, "x") is None
         nothing = wandb.log_artifact("missing", "name", "type")
         assert nothing.wait().version.anything() is nothing
+        draft = wandb.Artifact("a", type="t")
+        draft.add_file(__file__)
+        assert not wandb.log_artifact(draft).wait()
         run.alert("a", "b")
     assert wandb.run is None
     assert not lineage_home.exists()
