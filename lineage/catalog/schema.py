@@ -103,7 +103,6 @@ CREATE TABLE version (
 CREATE INDEX version_logged ON version (collection_id, logged) WHERE state = 'live';
 CREATE INDEX version_digest ON version (collection_id, digest);
 CREATE INDEX version_manifest ON version (manifest_id);
-CREATE INDEX version_ttl ON version (ttl_seconds, created_at) WHERE state = 'live' AND ttl_inherit = 0 AND ttl_seconds IS NOT NULL;
 CREATE TABLE version_tag (
   version_id INTEGER NOT NULL REFERENCES version, name TEXT NOT NULL, PRIMARY KEY (version_id, name)
 ) STRICT, WITHOUT ROWID;
@@ -137,7 +136,6 @@ CREATE TABLE logged (
   PRIMARY KEY (run_id, version_id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX maker ON logged (version_id, run_id) WHERE is_maker = 1;
-CREATE INDEX made ON logged (run_id, version_id) WHERE is_maker = 1;
 CREATE INDEX logged_by ON logged (version_id, run_id);
 CREATE TABLE used (
   run_id INTEGER NOT NULL REFERENCES run, version_id INTEGER NOT NULL REFERENCES version, role TEXT NOT NULL DEFAULT '',
