@@ -50,8 +50,8 @@ class Ledger(Protocol):
     def open_session(self) -> str:
         """The random name of a new session of this process."""
 
-    def close_session(self, session: str) -> None:
-        """Free the session's pins. What it left `uploading` is unreachable from then on."""
+    def close_session(self, session: str) -> bool:
+        """Free the session's pins. What it left `uploading` is unreachable from then on. Was it open, and so never committed?"""
 
     def open_sessions(self) -> list[str]:
         """Sessions whose process is alive."""
@@ -96,9 +96,9 @@ class MemoryLedger:
         self.pins[session] = set()
         return session
 
-    def close_session(self, session: str) -> None:
-        self.pins.pop(session, None)
+    def close_session(self, session: str) -> bool:
         self.dead.discard(session)
+        return self.pins.pop(session, None) is not None
 
     def open_sessions(self) -> list[str]:
         return [session for session in self.pins if session not in self.dead]

@@ -4,6 +4,8 @@ from collections import deque
 
 from lineage.actions.open import Engine
 from lineage.catalog import run as runs
+from lineage.model.document import MAX_INTEGER
+from lineage.model.errors import UsageError
 from lineage.model.metric import Row, read_row, write_row
 from lineage.model.run import RunRecord
 from storage.blob.journal import Journal, texts, whole_lines
@@ -20,7 +22,14 @@ class History:
         self._journal: Journal | None = None
 
     def append(self, row: Row) -> None:
-        """Keep one row. Raises: StoreFull, Unavailable; then it is not kept."""
+        """Keep one row.
+
+        Raises:
+            UsageError: its step is not a whole number from 0 on that fits into 64 bits.
+            StoreFull, Unavailable: it is not kept.
+        """
+        if not isinstance(row.step, int) or not 0 <= row.step < MAX_INTEGER:
+            raise UsageError("a step is a whole number from 0 on that fits into 64 bits: let it be counted, or give such a one")
         if self._journal is None:
             self._journal = Journal(self._engine.journal(self._run_id))
         self._journal.append(write_row(row))

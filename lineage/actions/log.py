@@ -77,6 +77,7 @@ def log_version(
     """
     try:
         checked = _check(draft, aliases, tags)
+        check_words(key, "key")
         named = list(entries)
         if incremental:
             named = _merged(engine, project, draft.name, named, session)
@@ -111,8 +112,18 @@ def _merged(engine: Engine, project: ProjectRecord, name: str, entries: list[Ent
     if base is None:
         return entries
     merged = read_manifest(engine, base).entries | {entry.path: entry for entry in entries}
-    keep_blobs(engine, project.domain, merged.values(), session)
+    if base.domain == project.domain:
+        keep_blobs(engine, project.domain, merged.values(), session)
+    else:
+        copy_blobs(engine, base.domain, set(merged.values()).difference(entries), session)
     return list(merged.values())
+
+
+def copy_blobs(engine: Engine, domain: str, entries: Iterable[Entry], session: Session) -> None:
+    """Take in the bytes of entries of another domain, as those of a version that is only linked here: domains share nothing."""
+    elsewhere = engine.store(domain)
+    for digest in {entry.digest for entry in entries if entry.digest is not None}:
+        session.take_bytes(elsewhere.read(digest))
 
 
 def keep_blobs(engine: Engine, domain: str, entries: Iterable[Entry], session: Session) -> None:

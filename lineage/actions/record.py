@@ -18,7 +18,7 @@ from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
 from lineage.model.artifact import VersionRecord
-from lineage.model.document import check_document, check_words
+from lineage.model.document import MAX_INTEGER, check_document, check_words
 from lineage.model.errors import NotFound, UsageError
 from lineage.model.metric import flat
 from lineage.model.names import LATEST, ArtifactPath, check_alias, check_collection, check_run_id, check_type
@@ -142,7 +142,9 @@ def _apply(c: Connection, now: int, project: ProjectRecord, checked: _Checked, k
     newest = versions.current_order(c)
     for order in checked.used:
         if not (0 < order <= newest and versions.is_there(c, order)):
-            raise NotFound(f"run {checked.run!r} used version number {order}, which is not there")
+            raise NotFound(
+                f"run {checked.run!r} used a version by a number that no version has: {order if order <= MAX_INTEGER else 'too large'}"
+            )
         edges.add_used(c, run_id, order, "", newest, now)
     made = tuple(_log(c, now, project, run_id, checked.run, output, known) for output in checked.logged)
     metrics.put(c, run_id, checked.summary)

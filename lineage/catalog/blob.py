@@ -49,11 +49,13 @@ class SqlLedger:
             c.execute("INSERT INTO session VALUES (?, ?, ?)", (session, this_process(), self._now()))
         return session
 
-    def close_session(self, session: str) -> None:
+    def close_session(self, session: str) -> bool:
         self._ended.add(session)
         with self._catalog.tx() as c:
+            was_open = is_open(c, session)
             end_session(c, session)
         self._ended.discard(session)
+        return was_open
 
     def open_sessions(self) -> list[str]:
         return [name for name, owner in self._sessions() if self._is_open(name, owner)]

@@ -3,7 +3,7 @@
     take ──▶ pin ──▶ stage what is not live ──▶ publish ──▶ (somebody's commit) ──▶ close
 
 Pins come before any belief that something is stored already, so nothing that a session relies on can be reclaimed under it. A session
-opens itself on first use; closing it drops whatever was not published and frees the pins, and is harmless after a commit, twice, or in a
+opens itself on first use; closing it takes back whatever was not committed and frees the pins, and is harmless after a commit, twice, or in a
 forked child, which has no part in its parent's session. One thread at a time.
 
 Bytes are identified by what was read, never by a file's time or size: there is no cache here that could be fooled.
@@ -206,7 +206,7 @@ class Session:
             self._waiting.clear()
 
     def close(self) -> None:
-        """Drop what was not published and free the pins. A second close, and one after a commit, change nothing."""
+        """Free the pins and leave nothing that was not committed. A second close, and one after a commit, change nothing."""
         if self._is_closed or self._process != os.getpid():
             return
         self._is_closed = True
@@ -218,7 +218,18 @@ class Session:
                     staged.drop()
             self._backend.sweep(self._id)
         finally:
-            self._ledger.close_session(self._id)
+            was_open = self._ledger.close_session(self._id)
+        if was_open:
+            self._retract()
+
+    def _retract(self) -> None:
+        """Take back what nobody committed: what was refused leaves no trace. The ledger spares what somebody else relies on by now."""
+        with suppress(Unavailable):  # what stays is garbage that reclaim finds
+            doomed = self._ledger.doom([row for row in self._rows.values() if row.state is BlobState.UPLOADING])
+            for record in doomed:
+                self._backend.remove(self._key(record))
+            if doomed:
+                self._ledger.forget(doomed)
 
     def __enter__(self) -> Self:
         return self

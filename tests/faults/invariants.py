@@ -20,7 +20,7 @@ from lineage.graph.export import to_networkx
 from storage.digest import Digest
 from storage.entry import Kind
 from storage.errors import InvalidDigest
-from storage.layout import JOURNALS, STAGING, parse_blob_key
+from storage.layout import JOURNALS, OBJECTS, STAGING, parse_blob_key
 
 Files = Mapping[str, bytes]
 
@@ -95,9 +95,10 @@ def dump(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def listing(root: Path) -> list[tuple[str, int]]:
-    """Every path below a store and its size, the catalogue's own files aside."""
+    """Every path below a store and its size, the catalogue's own files and directories of objects aside: those may stay empty."""
     found = [path for path in root.rglob("*") if not path.name.startswith("catalog.sqlite")]
-    return sorted((str(path.relative_to(root)), path.stat().st_size if path.is_file() else -1) for path in found)
+    shown = [path for path in found if path.is_file() or OBJECTS not in path.parts]
+    return sorted((str(path.relative_to(root)), path.stat().st_size if path.is_file() else -1) for path in shown)
 
 
 # ── each invariant ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -353,6 +353,23 @@ def test_a_few_lives() -> None:
     run_state_machine_as_test(Machine, settings=settings(_COMMON, max_examples=60, stateful_step_count=60, derandomize=True))
 
 
+@pytest.mark.fault("G25", "I-01", "I-09")
+def test_adding_to_a_link_of_another_project() -> None:
+    """The latest of a collection may be a link whose bytes are another project's: what is added to it takes them along."""
+    life = Machine()
+    life.projects()
+    life.log(place=("demo", "y"), content=0, number=0, names=[], by_run=False, incremental=False)
+    life.log(place=("other", "x"), content=4, number=0, names=[], by_run=False, incremental=False)
+    life.link(version=1, place=("demo", "y"), names=[])
+    life.log(place=("demo", "y"), content=3, number=0, names=[], by_run=False, incremental=True)
+    life.sound()
+    life.same_versions()
+    life.delete(version=1, delete_aliases=True)
+    life.reclaim()
+    life.sound()
+    life.teardown()
+
+
 @MACHINE
 @pytest.mark.soak
 def test_many_lives() -> None:

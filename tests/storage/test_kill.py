@@ -50,10 +50,11 @@ def killed_at(at: int, work: Callable[[], None]) -> bool:
 
 
 def write(root: Path, source: Path) -> None:
-    store = Store(Home.create_or_open(root).backend, MemoryLedger(), "d")
-    with store.session() as session:
-        session.take_files([source / name for name in CONTENTS])
+    ledger = MemoryLedger()
+    with Store(Home.create_or_open(root).backend, ledger, "d").session() as session:
+        taken = session.take_files([source / name for name in CONTENTS])
         session.publish()
+        ledger.commit(session.id, [one.blob.digest for one in taken])
 
 
 @pytest.fixture

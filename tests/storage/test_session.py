@@ -446,7 +446,7 @@ class TestFullDisk:
 
         with shelf.store.session() as session:
             write(session)
-        total = sum(effect not in ("unlink", "rmdir") for effect, _ in effects)
+            total = sum(effect not in ("unlink", "rmdir") for effect, _ in effects)
         for at in range(total):
             root = shelf.backend.root.parent / f"store{at}"
             root.mkdir()
