@@ -105,7 +105,9 @@ def test_checkpoints_beside_writers_and_readers(root: Path) -> None:
             for _ in range(8):
                 bump(catalog)
                 with catalog.tx() as c:
-                    c.execute("INSERT INTO entity (name, kind, created_at) VALUES (?, 'user', 1)", (f"{os.getpid()}-{os.urandom(200).hex()}",))
+                    c.execute(
+                        "INSERT INTO entity (name, kind, created_at) VALUES (?, 'user', 1)", (f"{os.getpid()}-{os.urandom(200).hex()}",)
+                    )
             problems += catalog.problems() if number == 0 else []
             catalog.close()
         return problems

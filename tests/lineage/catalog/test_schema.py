@@ -25,7 +25,9 @@ from tests.faults.child import together
 
 
 def tables(connection: sqlite3.Connection) -> set[str]:
-    rows = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_%' ESCAPE '\\'")
+    rows = connection.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '\\_%' ESCAPE '\\'"
+    )
     return {row[0] for row in rows}
 
 
@@ -40,7 +42,11 @@ def test_the_drawing_is_the_schema(catalog: Catalog) -> None:
 def test_every_table_is_strict(catalog: Catalog) -> None:
     """No column takes a value of another type."""
     with catalog.read() as c:
-        loose = [row["name"] for row in c.execute("PRAGMA table_list") if row["type"] == "table" and not row["strict"] and row["schema"] == "main"]
+        loose = [
+            row["name"]
+            for row in c.execute("PRAGMA table_list")
+            if row["type"] == "table" and not row["strict"] and row["schema"] == "main"
+        ]
     assert {"sqlite_schema", "_sqlite_migrations"} >= set(loose)
 
 
@@ -163,7 +169,9 @@ def full(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, Pro
         batch = []
         for number in range(start, start + 5_000):
             name = "one" if number % 2 else f"other{number % 100}"
-            batch.append(record.Recording(f"r{number}", used=[number] if number > start else [], logged=[name], summary={"loss": number % 977}))
+            batch.append(
+                record.Recording(f"r{number}", used=[number] if number > start else [], logged=[name], summary={"loss": number % 977})
+            )
         record.record(engine, demo, batch)
     yield engine, demo
     engine.close()
@@ -186,7 +194,11 @@ QUESTIONS: dict[str, tuple[str, tuple[object, ...], list[str]]] = {
     "one hop, uses": (edge._USED.format(column="version_id", marks="?, ?"), (1, 2), ["used_by"]),
     "one hop, inputs": (edge._USED.format(column="run_id", marks="?, ?"), (1, 2), ["PRIMARY KEY"]),
     "version by order": (version._SELECT + "WHERE member.version_id = ? AND member.is_link = 0", (5,), ["PRIMARY KEY"]),
-    "version by number": (version._SELECT + "WHERE member.collection_id = ? AND member.number = ?", (1, 3), ["collection_id=? AND number=?"]),
+    "version by number": (
+        version._SELECT + "WHERE member.collection_id = ? AND member.number = ?",
+        (1, 3),
+        ["collection_id=? AND number=?"],
+    ),
     "latest": (f"SELECT {version._LATEST.format(collection='?')}", (1, 1), ["version_logged", "link_logged"]),
     "alias": ("SELECT version_id FROM alias WHERE collection_id = ? AND name = ?", (1, "x"), ["PRIMARY KEY"]),
     "same content": (
