@@ -112,11 +112,8 @@ def version(engine: Engine, path: ArtifactPath) -> VersionRecord:
     Raises:
         NotFound: there is no such collection, version, alias or digest.
     """
-    place = require_project(engine, ProjectPath(path.project, path.entity), Act.READ)
+    series = collection(engine, path)
     with engine.catalog.read() as c:
-        series = collections_.find(c, place.id, path.collection)
-        if series is None:
-            raise NotFound(f"there is no artifact {place.path}/{path.collection}: list those there are with `lineage ls {place.path}`")
         found = _selected(c, series, path.selector or LATEST)
     if found is None:
         raise NotFound(f"{series.path} has no {path.selector or LATEST}: list its versions with `lineage ls {series.path}`")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lineage.catalog.column import Row, when
+from lineage.catalog.column import Row, names, when
 from lineage.catalog.open import Connection
 from lineage.model.artifact import CollectionRecord
 
@@ -27,7 +27,7 @@ def _record(row: Row) -> CollectionRecord:
         row["description"],
         row["versions"],
         when(row["created_at"]),
-        tuple(row["tags"].split("\n")) if row["tags"] else (),
+        names(row["tags"]),
     )
 
 

@@ -41,6 +41,11 @@ def read_document(text: str) -> dict[str, Any]:
     return {} if text == "{}" else dict(json.loads(text))
 
 
+def names(text: str | None) -> tuple[str, ...]:
+    """What `group_concat(name, char(10))` gathered: no name holds a line break."""
+    return tuple(text.split("\n")) if text else ()
+
+
 def policy(inherit: int, seconds: int | None) -> Policy:
     return Policy(bool(inherit), seconds)
 

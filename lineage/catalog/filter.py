@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lineage.catalog.column import instant, marks
-from lineage.catalog.schema import compiled
+from lineage.catalog.pattern import compiled
 from lineage.model.errors import UsageError
 from lineage.model.query import Any_, Compare, Every, Field, Not, Order, Term
 

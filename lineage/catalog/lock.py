@@ -1,7 +1,7 @@
 """The advisory lock that whoever writes the catalogue holds: one file, one holder, released by the kernel when a process dies.
 
 SQLite's own lock would do for one writer at a time; this one also covers checkpoints and the closing of the last connection, which older
-SQLite libraries may race (faults.md D01), and makes waiting fair enough that nobody sees "database is locked". A lock belongs to a
+SQLite libraries may race, and makes waiting fair enough that nobody sees "database is locked". A lock belongs to a
 process: a child that was forked opens its own, and threads take turns through a mutex first.
 """
 

@@ -20,9 +20,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from urllib.parse import quote
 
-
 from lineage.catalog import schema
 from lineage.catalog.lock import FileLock
+from lineage.catalog.pattern import matches
 from lineage.model.errors import CatalogBusy, CatalogDamaged, CatalogError, CatalogUnsupported, Conflict, UsageError
 from storage import layout
 from storage.blob import disk
@@ -180,7 +180,7 @@ class Catalog:
         connection.row_factory = sqlite3.Row
         for pragma in _PRAGMAS:
             connection.execute(pragma)
-        connection.create_function("regexp", 2, _matches, deterministic=True)
+        connection.create_function("regexp", 2, matches, deterministic=True)
         return connection
 
     @contextmanager
@@ -273,10 +273,6 @@ class Catalog:
 def _tell(effect: str) -> None:
     if observe is not None:
         observe(effect)
-
-
-def _matches(pattern: str, text: object) -> bool:
-    return isinstance(text, str) and schema.compiled(pattern).search(text[:65536]) is not None
 
 
 RESTORE = "copy a backup (made with `lineage backup`) over it, or move it away and begin anew; nothing is repaired in place"

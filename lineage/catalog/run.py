@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lineage.catalog.column import Row, chunks, document, marks, moment, read_document, when
+from lineage.catalog.column import Row, chunks, document, marks, moment, names, read_document, when
 from lineage.catalog.filter import Clause
 from lineage.catalog.open import Connection
 from lineage.model.errors import UsageError
@@ -30,7 +30,7 @@ def _record(row: Row) -> RunRecord:
         job_type=row["job_type"],
         group=row["group_name"],
         notes=row["notes"],
-        tags=_lines(row["tags"]),
+        tags=names(row["tags"]),
         config=read_document(row["config"]),
         sweep=row["sweep"],
         step=row["step"],
@@ -39,12 +39,8 @@ def _record(row: Row) -> RunRecord:
         finished_at=moment(row["finished_at"]),
         exit_code=row["exit_code"],
         deleted_at=moment(row["deleted_at"]),
-        history=_lines(row["history"]),
+        history=names(row["history"]),
     )
-
-
-def _lines(text: str | None) -> tuple[str, ...]:
-    return tuple(text.split("\n")) if text else ()
 
 
 _NO_LIMIT = 2**62

@@ -18,11 +18,8 @@ A version's `id` is its order: drawn from `counter`, in commit order, so `used.v
 Written in the dialect SQLite and PostgreSQL share. A migration that has been released is never edited.
 """
 
-import functools
 import sqlite3
-from typing import TYPE_CHECKING, Protocol, cast
-
-from lineage.model.errors import UsageError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from sqlite_utils import Database
@@ -163,8 +160,6 @@ def m001_the_whole_main_job(db: "Database") -> None:
             db.conn.execute(statement)
 
 
-_PATTERN_MEMORY = 1 << 20
-
 STEPS = (m001_the_whole_main_job,)
 VERSION = len(STEPS)
 
@@ -183,25 +178,3 @@ def migrate(connection: sqlite3.Connection) -> None:
         migrations()(step)
     migrations.apply(Database(connection, execute_plugins=False))
     connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-class Pattern(Protocol):
-    def search(self, text: str) -> object: ...
-
-
-@functools.lru_cache(maxsize=64)
-def compiled(pattern: str) -> Pattern:
-    """A user's regular expression, in RE2's syntax: its matching takes time linear in the text, whatever the pattern (faults.md M13).
-
-    Raises:
-        UsageError: it is none, or one that takes too much memory.
-    """
-    import re2
-
-    options = re2.Options()
-    options.max_mem, options.log_errors = _PATTERN_MEMORY, False
-    try:
-        return cast("Pattern", re2.compile(pattern, options))
-    except (re2.error, UnicodeEncodeError) as error:
-        said = error.args[0].decode(errors="replace") if isinstance(error.args[0], bytes) else error
-        raise UsageError(f"$regex {pattern!r} is not a pattern of RE2: {said}") from None

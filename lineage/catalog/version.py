@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lineage.catalog.column import Row, chunks, document, marks, moment, policy, read_document, when
+from lineage.catalog.collection import remove_aliases
+from lineage.catalog.column import Row, chunks, document, marks, moment, names, policy, read_document, when
 from lineage.catalog.open import Connection
 from lineage.model.artifact import VersionRecord, VersionState
 from lineage.model.names import LATEST
@@ -36,7 +37,7 @@ FROM member JOIN version ON version.id = member.version_id
 def _record(row: Row) -> VersionRecord:
     kept = policy(row["ttl_inherit"], row["ttl_seconds"])
     created = when(row["created_at"])
-    aliases = tuple(row["aliases"].split("\n")) if row["aliases"] else ()
+    aliases = names(row["aliases"])
     return VersionRecord(
         id=row["id"],
         entity=row["entity"],
@@ -54,7 +55,7 @@ def _record(row: Row) -> VersionRecord:
         description=row["description"],
         metadata=read_document(row["metadata"]),
         aliases=(LATEST, *aliases) if row["is_latest"] else aliases,
-        tags=tuple(row["tags"].split("\n")) if row["tags"] else (),
+        tags=names(row["tags"]),
         policy=kept,
         expires_at=kept.due(created),
         is_held=bool(row["is_held"]),
@@ -195,11 +196,8 @@ def end(c: Connection, version_id: int, state: VersionState, reason: str, now: i
     text = "UPDATE version SET state = ?, reason = ?, ended_at = ? WHERE id = ? AND state = 'live' RETURNING id"
     if c.execute(text, (state, reason, now, version_id)).fetchone() is None:
         return False
-    for row in c.execute("SELECT collection_id, name FROM alias WHERE version_id = ?", (version_id,)).fetchall():
-        c.execute("DELETE FROM alias WHERE collection_id = ? AND name = ?", (row["collection_id"], row["name"]))
-        c.execute(
-            "INSERT INTO alias_event (collection_id, name, version_id, at) VALUES (?, ?, NULL, ?)", (row["collection_id"], row["name"], now)
-        )
+    for row in c.execute("SELECT DISTINCT collection_id FROM alias WHERE version_id = ?", (version_id,)).fetchall():
+        remove_aliases(c, row["collection_id"], version_id, None, now)
     c.execute("DELETE FROM version_segment WHERE version_id = ?", (version_id,))
     c.execute("DELETE FROM idempotency WHERE version_id = ?", (version_id,))
     return True
