@@ -3,10 +3,10 @@
     format.json           which format, algorithm and store this is: the first file written, the first file read
     objects/<domain>/<algorithm>/<2 digits>/<62 digits>[.generation]   a blob, mode 0444; once here it never changes
     staging/<session>/    what a writer has not published yet, mode 0700; swept when the session is dead
-    trash/                blobs that reclaim took out, until it purges them
     quarantine/           blobs whose bytes turned out wrong: kept, never served
     catalog.sqlite        the catalogue, with its -wal and -shm
     journals/             metrics of runs that are not sealed yet, one append-only file a run
+    cache/                bytes of references that were downloaded; may be deleted at any time
     lock                  whoever writes the catalogue holds it
 
 Nothing in here names an absolute path: a store works wherever its directory is moved. A reader refuses a format whose *major* version it
@@ -26,10 +26,10 @@ MAJOR, MINOR = 1, 0
 FORMAT_FILE = "format.json"
 OBJECTS = "objects"
 STAGING = "staging"
-TRASH = "trash"
 QUARANTINE = "quarantine"
 CATALOG = "catalog.sqlite"
 JOURNALS = "journals"
+CACHE = "cache"
 LOCK = "lock"
 
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
@@ -73,7 +73,9 @@ class StoreFormat:
         if name != FORMAT:
             raise UnknownFormat(f"{where} says {name!r}, not {FORMAT!r}: this directory belongs to another program")
         if found.major != MAJOR:
-            raise UnknownFormat(f"{where} says format {found.major}.{found.minor}; this release reads {MAJOR}.x: install a matching release")
+            raise UnknownFormat(
+                f"{where} says format {found.major}.{found.minor}; this release reads {MAJOR}.x: install a matching release"
+            )
         if found.algorithm not in ALGORITHMS:
             raise UnknownFormat(f"{where} names the unknown digest algorithm {found.algorithm!r}: known are {', '.join(ALGORITHMS)}")
         return found

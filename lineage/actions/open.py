@@ -21,7 +21,7 @@ from lineage.model.project import ProjectRecord, Visibility
 from storage.blob.cache import Cache
 from storage.blob.home import Home
 from storage.blob.store import Store
-from storage.layout import JOURNALS
+from storage.layout import CACHE, JOURNALS
 
 Clock = Callable[[], dt.datetime]
 
@@ -54,7 +54,7 @@ class Engine:
     @cached_property
     def cache(self) -> Cache:
         """Where bytes of references are kept between downloads, bounded."""
-        return Cache(self.cache_root or self.home.root / "cache")
+        return Cache(self.cache_root or self.home.root / CACHE)
 
     def store(self, domain: str) -> Store:
         """The blobs of one dedup domain."""

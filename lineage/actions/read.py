@@ -25,9 +25,8 @@ def manifest(engine: Engine, version: VersionRecord) -> Manifest:
         Gone: the version is a tombstone.
         UnsupportedError: only its lineage is kept here.
     """
-    store = _store(engine, version)
-    algorithm, _, _ = version.digest.partition(":")
-    return decode_manifest(store.read(Digest.parse(version.digest)), store.read, algorithm)
+    store, digest = _store(engine, version), Digest.parse(version.digest)
+    return decode_manifest(store.read(digest), store.read, digest.algorithm)
 
 
 def _store(engine: Engine, version: VersionRecord) -> Store:
@@ -65,7 +64,7 @@ def download(
     if only is not None:
         entry = found.entries.get(only)
         if entry is None:
-            raise NotFound(f"{version.path} has no entry {only!r}: list them with `lineage files {version.path}`")
+            raise NotFound(f"{version.path} has no entry {only!r}: list them with `lineage ls {version.path}`")
         found = build([entry]).manifest
     return checkout(
         found,

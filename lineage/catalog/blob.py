@@ -13,7 +13,7 @@ from lineage.catalog.process import is_alive, this_process
 from storage.digest import Blob, Digest
 from storage.errors import Corrupt
 from storage.ledger import BlobRecord, BlobState
-from storage.manifest import Manifest, Segment
+from storage.manifest import Segment
 
 _REACHED = """(
   EXISTS (SELECT 1 FROM pin WHERE pin.blob_id = blob.id)
@@ -209,12 +209,3 @@ def missing_blobs(c: Connection) -> list[str]:
         "WHERE blob.state <> 'live'"
     )
     return [f"version {row[0]} references a blob that is not live" for row in rows]
-
-
-def segments_of(manifest: Manifest, c: Connection, domain: str) -> list[Segment]:
-    """The manifest's segments that the catalogue does not know yet."""
-    known: set[str] = set()
-    for chunk in chunks(manifest.segments):
-        text = f"SELECT digest FROM blob JOIN segment ON segment.blob_id = blob.id WHERE domain = ? AND digest IN ({marks(len(chunk))})"
-        known.update(row[0] for row in c.execute(text, (domain, *(str(segment.digest) for segment in chunk))))
-    return [segment for segment in manifest.segments if str(segment.digest) not in known]

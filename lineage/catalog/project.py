@@ -6,7 +6,7 @@ from lineage.catalog.column import Row, policy, when
 from lineage.catalog.open import Connection
 from lineage.model.entity import EntityKind, EntityRecord
 from lineage.model.project import ProjectRecord, Visibility
-from lineage.model.retention import PROTECTED_ALIASES, Policy
+from lineage.model.retention import Policy
 
 _SELECT = """
 SELECT project.*, entity.name AS entity FROM project JOIN entity ON entity.id = project.entity_id
@@ -76,12 +76,6 @@ def set_type_policy(c: Connection, project_id: int, type_: str, value: Policy) -
 def type_policy(c: Connection, project_id: int, type_: str) -> Policy:
     row = c.execute("SELECT * FROM type_policy WHERE project_id = ? AND type = ?", (project_id, type_)).fetchone()
     return Policy() if row is None else policy(row["ttl_inherit"], row["ttl_seconds"])
-
-
-def protected_aliases(c: Connection, project_id: int) -> frozenset[str]:
-    """Aliases that keep a version of this project from expiring or being deleted."""
-    rows = c.execute("SELECT name FROM protected_alias WHERE project_id = ?", (project_id,))
-    return PROTECTED_ALIASES | {row["name"] for row in rows}
 
 
 def protect_alias(c: Connection, project_id: int, name: str, *, protect: bool) -> None:

@@ -38,7 +38,6 @@ Name = Annotated[
 ]
 Node = Annotated[str, typer.Argument(metavar="NAME|RUN", help="An artifact version, or a run.", autocompletion=artifact_names)]
 Where = Annotated[str | None, typer.Argument(metavar="PROJECT", help="[entity/]project", autocompletion=project_names)]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Carry the plan out without asking.")]
 
 _COMMON = [
     inspect.Parameter("home", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Home),

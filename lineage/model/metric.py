@@ -17,8 +17,6 @@ MAX_KEY = 512
 
 _LACKING = ("nan", "inf", "-inf")
 
-Scalar = float | int | bool | str | None
-
 
 @dataclass(frozen=True, slots=True)
 class Row:

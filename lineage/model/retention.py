@@ -16,7 +16,7 @@ from enum import Enum, StrEnum
 from lineage.model.errors import InvalidPolicy
 
 LEAP = dt.timedelta(hours=48)
-"""A clock this far ahead of the last run has leapt: faults.md G19."""
+"""A clock this far ahead of the last run has leapt."""
 BACKSLIDE = dt.timedelta(minutes=5)
 """A clock this far behind the last run went backward."""
 MOST_WITHOUT_ASKING = 1000

@@ -1,6 +1,6 @@
-"""An append-only file of checksummed records, for what arrives line by line and must survive the death of its writer.
+r"""An append-only file of checksummed records, for what arrives line by line and must survive the death of its writer.
 
-    <XXH3-64 of the text, 16 hex digits> <the text, JSON without line breaks>\\n
+    <XXH3-64 of the text, 16 hex digits> <the text, JSON without line breaks>\n
 
 A record is handed to the operating system before `append` returns, so it outlives the process; `flush` makes it outlive the machine. What a
 crash can leave is a torn last line: it is cut off when the file is opened for appending and passed over when it is read. A bad line with a
