@@ -21,6 +21,7 @@ from lineage.model.project import ProjectRecord, Visibility
 from storage.blob.cache import Cache
 from storage.blob.home import Home
 from storage.blob.store import Store
+from storage.digest import DEFAULT_ALGORITHM
 from storage.layout import CACHE, JOURNALS
 
 Clock = Callable[[], dt.datetime]
@@ -75,15 +76,17 @@ class Engine:
 _opening = threading.Lock()
 
 
-def open_engine(root: Path, *, entity: str | None = None, clock: Clock | None = None, create: bool = True) -> Engine:
-    """The store in `root`, made there when it is empty or absent and `create` says so.
+def open_engine(
+    root: Path, *, entity: str | None = None, clock: Clock | None = None, create: bool = True, algorithm: str = DEFAULT_ALGORITHM
+) -> Engine:
+    """The store in `root`, made there, with `algorithm`, when it is empty or absent and `create` says so.
 
     Raises:
         NotFound: there is none, and `create` is false.
         UnknownFormat, CatalogUnsupported, CatalogDamaged: what is there is not a store, or not one this release can use.
     """
     with _opening:
-        home = Home.create_or_open(root) if create else Home.open(root)
+        home = Home.create_or_open(root, algorithm) if create else Home.open(root)
         if home is None:
             raise NotFound(f"there is no store in {root}: log something first, or point LINEAGE_HOME at one")
         name = entity or local_user()

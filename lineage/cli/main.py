@@ -10,18 +10,18 @@ from collections.abc import Sequence
 
 import typer
 
-from lineage.cli.command import ancestry, clock, content, demo, keeping, listing, ranking, showing
+from lineage.cli.command import ancestry, clock, content, demo, keeping, listing, ranking, showing, store
 from lineage.cli.option import Command, Home, Json, bound
 from lineage.cli.outcome import EXPLAINED, Exit, Failure
 from lineage.cli.shell import Shell
 from lineage.sdk.settings import Settings
 
 PANELS: dict[str, tuple[Command, ...]] = {
-    "Begin": (demo.demo,),
+    "Begin": (demo.demo, store.init),
     "Content": (content.put, content.get, listing.ls, showing.show),
     "Lineage": (ancestry.graph, ancestry.up, ancestry.down),
     "Runs": (ranking.runs, ranking.best),
-    "Upkeep": (keeping.expire, keeping.reclaim, keeping.verify),
+    "Upkeep": (keeping.expire, keeping.reclaim, keeping.verify, store.backup),
 }
 """Every command but `jobs`, under the heading it has in the help."""
 JOBS: dict[str, Command] = {"run": clock.run, "list": clock.list_, "cron": clock.cron, "systemd": clock.systemd}

@@ -21,6 +21,7 @@ from lineage.actions.open import Engine, open_engine
 from lineage.cli.outcome import Failure
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
 from lineage.sdk.settings import Settings, resolve
+from storage.digest import DEFAULT_ALGORITHM
 from storage.entry import printable
 
 Progress = Callable[[int], None]
@@ -58,9 +59,9 @@ class Shell:
         return min(self.out.width, WIDEST)
 
     @contextmanager
-    def engine(self, *, create: bool = False) -> Iterator[Engine]:
+    def engine(self, *, create: bool = False, algorithm: str = DEFAULT_ALGORITHM) -> Iterator[Engine]:
         """The store of this call, open for as long as the block lasts; made when it is absent and `create` says so."""
-        engine = open_engine(self.settings.place, create=create)
+        engine = open_engine(self.settings.place, create=create, algorithm=algorithm)
         try:
             yield engine
         finally:

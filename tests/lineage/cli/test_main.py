@@ -27,7 +27,23 @@ def call(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[st
 
 def test_the_commands_are_the_promised_ones() -> None:
     """No more and no less."""
-    assert ["demo", "put", "get", "ls", "show", "graph", "up", "down", "runs", "best", "expire", "reclaim", "verify"] == COMMANDS
+    assert [
+        "demo",
+        "init",
+        "put",
+        "get",
+        "ls",
+        "show",
+        "graph",
+        "up",
+        "down",
+        "runs",
+        "best",
+        "expire",
+        "reclaim",
+        "verify",
+        "backup",
+    ] == COMMANDS
     assert ["run", "list", "cron", "systemd"] == list(JOBS)
 
 
