@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from lineage.actions import create, delete, expire, find, finish, link, log, record, start, update, use, walk
+from lineage.actions import create, delete, expire, find, finish, link, log, read, record, start, update, use, walk
 from lineage.actions.open import Engine, open_engine
 from lineage.graph.traverse import NodeId
 from lineage.model.artifact import VersionRecord
@@ -264,6 +264,9 @@ class Machine(RuleBasedStateMachine):
         for version, found in zip(oracle.versions.values(), find.versions_by_id(self.engine, list(oracle.versions)), strict=True):
             wanted = (version.number, version.state, version.tags, version.held, _ttl(version.ttl), version.files is None)
             recorded = found.is_recorded if found.is_live else version.files is None
+            if not found.is_live:
+                with pytest.raises(Gone):
+                    read.manifest(self.engine, found)
             assert wanted == (found.number, found.state, frozenset(found.tags), found.is_held, found.policy.value, recorded)
             assert self._names(version.order, version.home) == set(found.aliases)
             seen = {(view.project, view.collection): view for view in find.links(self.engine, version.order)}
@@ -350,7 +353,7 @@ _COMMON = settings(deadline=None, report_multiple_bugs=False, database=None, sup
 @MACHINE
 def test_a_few_lives() -> None:
     """A few hundred steps, the same ones each time."""
-    run_state_machine_as_test(Machine, settings=settings(_COMMON, max_examples=60, stateful_step_count=60, derandomize=True))
+    run_state_machine_as_test(Machine, settings=settings(_COMMON, max_examples=50, stateful_step_count=60, derandomize=True))
 
 
 @pytest.mark.fault("G25", "I-01", "I-09")

@@ -1,6 +1,6 @@
 """Bytes in, bytes out: `put` logs files as a version, `get` writes a version's files into a directory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -16,13 +16,14 @@ from lineage.cli import record, target, text
 from lineage.cli.option import Name
 from lineage.cli.outcome import Exit
 from lineage.cli.shell import Progress, Shell
-from lineage.model.document import check_document
+from lineage.model.document import check_document, check_words
 from lineage.model.errors import RunNotFoundError, UsageError
-from lineage.model.names import ProjectPath, RunPath, check_alias, check_tag, check_type
+from lineage.model.names import ProjectPath, RunPath, check_alias, check_run_id, check_tag, check_type
 from lineage.model.retention import Policy
 from lineage.model.run import RunRecord
 from storage.blob.session import Session
-from storage.entry import Entry
+from storage.blob.source import Source
+from storage.entry import Entry, check_path
 from storage.errors import Missing
 from storage.transfer.ingest import ingest_file, ingest_tree
 from storage.transfer.reference import handler
@@ -55,29 +56,39 @@ def put(
     place = shell.artifact(name)
     if place.selector is not None:
         raise UsageError(f"--name {name!r}: a new version gets its number by itself; leave ':{place.selector}' out, or give it as --alias")
-    draft = Draft(place.collection, check_type(type), description, check_document(metadata), Policy.of(text.parse_ttl(ttl)))
+    words, document = check_words(description, "description"), check_document(metadata)
+    draft = Draft(place.collection, check_type(type), words, document, Policy.of(text.parse_ttl(ttl)))
     aliases, tags = [check_alias(each) for each in alias or []], [check_tag(each) for each in tag or []]
-    if "://" not in path and not Path(path).exists():
-        raise Missing(f"there is no file or directory {path!r}: check the path")
+    maker = None if run is None else check_run_id(run)
+    take = _source(path)
 
     with shell.engine(create=True) as engine:
         project = create.project(engine, ProjectPath(place.project, place.entity))
         with engine.store(project.domain).session() as session, shell.progress(f"put {place.collection}") as progress:
-            entries = _entries(path, session, progress)
-            with _maker(engine, target.path(project), run) as run_id:
+            entries = take(session, progress)
+            with _maker(engine, target.path(project), maker) as run_id:
                 logged = log_version(engine, project, draft, entries, session, run_id=run_id, aliases=aliases, tags=tags)
 
-    document = {"version": record.version(logged.version), "is_new": logged.is_new}
+    answer = {"version": record.version(logged.version), "is_new": logged.is_new}
     counts = {name: {"blobs": count.blobs, "bytes": count.bytes} for name, count in (("stored", logged.stored), ("known", logged.known))}
-    shell.answer({**document, **counts}, _told(logged))
+    shell.answer({**answer, **counts}, _told(logged))
     return Exit.OK
 
 
-def _entries(path: str, session: Session, progress: Progress | None) -> list[Entry]:
+def _source(path: str) -> Callable[[Session, Progress | None], list[Entry]]:
+    """What takes the bytes of a path or URI in, once it is known that they can be: nothing is made for what cannot be stored."""
     if "://" in path:
-        return handler.pin(path)
+        pinned = handler.pin(path)
+        return lambda session, progress: pinned  # noqa: ARG005  # it takes no bytes
     place = Path(path)
-    return ingest_tree(scan(place), session, progress=progress) if place.is_dir() else [ingest_file(place, place.name, session)]
+    if not place.exists():
+        raise Missing(f"there is no file or directory {path!r}: check the path")
+    if place.is_dir():
+        found = scan(place)
+        return lambda session, progress: ingest_tree(found, session, progress=progress)
+    check_path(place.name)
+    with Source(place.resolve()):
+        return lambda session, progress: [ingest_file(place, place.name, session)]  # noqa: ARG005  # one file has no progress
 
 
 @contextmanager
