@@ -19,12 +19,11 @@ from lineage.sdk.page import Page
 from lineage.sdk.progress import progress
 from lineage.sdk.terminal import termlog, termwarn
 from lineage.sdk.version import Version
-from storage.digest import CHUNK, Hasher
+from storage.digest import DEFAULT_ALGORITHM
 from storage.entry import Entry, Kind, printable
-from storage.errors import listed
 from storage.manifest import build
 from storage.transfer.checkout import Report
-from storage.transfer.scan import scan
+from storage.transfer.checkout import verify as verify_tree
 
 
 class Content(Version):
@@ -59,7 +58,7 @@ class Content(Version):
         if self._version is not None:
             return self._version.digest
         entries = self._entries().values()
-        algorithm = next((entry.digest.algorithm for entry in entries if entry.digest is not None), "blake3")
+        algorithm = next((entry.digest.algorithm for entry in entries if entry.digest is not None), DEFAULT_ALGORITHM)
         return str(build(entries, algorithm).manifest.digest)
 
     @property
@@ -198,20 +197,11 @@ class Content(Version):
         """Return when the directory holds exactly this content. References are not looked at.
 
         Raises:
-            UsageError: listing files that differ, are missing or do not belong there.
+            TreeChanged: a `ValueError` that lists files that differ, are missing or do not belong there.
         """
-        place = self._default_root() if root is None else Path(root)
-        entries = self._entries()
-        there = {file.path: file.source for file in scan(place, follow="never").files}
-        wanted = {path: entry for path, entry in entries.items() if entry.kind is Kind.FILE}
-        problems = [f"{path}: missing" for path in wanted if path not in there]
-        problems += [f"{path}: does not belong here" for path in there if path not in entries]
-        problems += [
-            f"{path}: other content" for path, entry in wanted.items() if path in there and _digest(there[path], entry) != entry.digest
-        ]
-        if problems:
-            raise UsageError(f"{place} does not hold {self!r}: {len(problems)} files differ{listed(list(map(printable, problems)))}")
-        skipped = sum(entry.kind is Kind.REFERENCE for entry in entries.values())
+        entries = self._entries().values()
+        verify_tree(entries, self._default_root() if root is None else Path(root))
+        skipped = sum(entry.kind is Kind.REFERENCE for entry in entries)
         if skipped:
             termwarn(f"{skipped} references of {self!r} were not verified")
 
@@ -222,11 +212,3 @@ def _renamed(entry: Entry, name: str) -> Entry:
     if entry.digest is None or entry.size is None:
         raise UsageError(f"entry {printable(entry.path)} is a {entry.kind}: only files and references can be shared with another artifact")
     return Entry.file(name, entry.digest, entry.size, executable=entry.executable)
-
-
-def _digest(path: Path, entry: Entry) -> object:
-    hasher = Hasher(entry.digest.algorithm) if entry.digest is not None else Hasher()
-    with path.open("rb") as file:
-        while piece := file.read(CHUNK):
-            hasher.update(piece)
-    return hasher.result()[0]

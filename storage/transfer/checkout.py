@@ -278,8 +278,8 @@ def _remove_extra(entries: Iterable[Entry], tree: Destination, prefix: str) -> i
     return sum(not is_directory for _, is_directory in extra)
 
 
-def verify(manifest: Manifest, root: Path) -> None:
-    """Return when `root` holds exactly what `manifest` says; references are not looked at, control directories are nobody's.
+def verify(manifest: Iterable[Entry], root: Path) -> None:
+    """Return when `root` holds exactly the entries of `manifest`; references are not looked at, control directories are nobody's.
 
     Raises:
         TreeChanged: listing files that are missing, differ or are not in the manifest.
