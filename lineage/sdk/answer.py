@@ -5,12 +5,11 @@ Handles are made as they are asked for; the numbers are there already. An answer
 
 from typing import Any
 
-from lineage.actions import find
 from lineage.graph.algebra import Dag
 from lineage.graph.traverse import Level, NodeId, Walk, Whole
 from lineage.model.edge import Edge
 from lineage.sdk.drawing import Drawing
-from lineage.sdk.host import Host
+from lineage.sdk.host import Host, artifacts, runs
 from lineage.sdk.page import Page
 
 
@@ -28,17 +27,12 @@ class Answer(Drawing):
     @property
     def artifacts(self) -> Page[Any]:
         """The artifacts, oldest first."""
-        return self._artifacts(self.walk.versions)
+        return artifacts(self._host, self.walk.versions)
 
     @property
     def runs(self) -> Page[Any]:
         """The runs, in the order they were started."""
-        host, ids = self._host, self.walk.runs
-
-        def fetch(offset: int, limit: int) -> list[Any]:
-            return [host.run_of(run) for run in find.runs_by_id(host.engine, ids[offset : offset + limit])]
-
-        return Page(fetch, lambda: len(ids))
+        return runs(self._host, self.walk.runs)
 
     @property
     def edges(self) -> tuple[Edge, ...]:
@@ -53,20 +47,12 @@ class Answer(Drawing):
     @property
     def frontier(self) -> Page[Any]:
         """The artifacts with more behind them that a depth or a stop kept from being followed."""
-        return self._artifacts(self.walk.frontier)
+        return artifacts(self._host, self.walk.frontier)
 
     @property
     def levels(self) -> tuple[Level, ...]:
         """How many artifacts and runs were met first at each level."""
         return self.walk.levels
-
-    def _artifacts(self, ids: tuple[int, ...]) -> Page[Any]:
-        host = self._host
-
-        def fetch(offset: int, limit: int) -> list[Any]:
-            return [host.artifact_of(version) for version in find.versions_by_id(host.engine, ids[offset : offset + limit])]
-
-        return Page(fetch, lambda: len(ids))
 
     def __len__(self) -> int:
         return len(self.walk.versions) + len(self.walk.runs)

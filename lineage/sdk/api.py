@@ -144,9 +144,7 @@ class Api:
             raise NotFound(f"{held.path} is of type {held.type!r}, not {type_name!r}")
         found = find.versions(self.engine, path, tags=[tags] if isinstance(tags, str) else tags or ())
         ordered = found[::-1] if order is not None and not order.startswith("-") else found
-        return Page(
-            lambda offset, limit: [self.artifact_of(one) for one in ordered[offset : offset + limit]], lambda: len(ordered), per_page
-        )
+        return Page.over(ordered, self.artifact_of, per_page)
 
     def artifact_versions(self, type_name: str, name: str, per_page: int = PER_PAGE) -> Page[Artifact]:
         """The old name of `artifacts`."""
@@ -224,7 +222,7 @@ class Api:
     def projects(self, entity: str | None = None, per_page: int = 200) -> Page[Project]:
         """The projects of an entity, the default one unless given."""
         found = find.projects(self.engine, entity or self.entity)
-        return Page(lambda offset, limit: [Project(one, self) for one in found[offset : offset + limit]], lambda: len(found), per_page)
+        return Page.over(found, lambda each: Project(each, self), per_page)
 
     def create_project(self, name: str, entity: str | None = None, visibility: str = "private") -> Project:
         """The project of that name, made when it is not there."""

@@ -57,10 +57,7 @@ class ArtifactCollection:
     def artifacts(self, per_page: int = 50) -> Page[Any]:
         """Its versions, newest first, those linked into it included."""
         found = find.versions(self._host.engine, self._path)
-        host = self._host
-        return Page(
-            lambda offset, limit: [host.artifact_of(version) for version in found[offset : offset + limit]], lambda: len(found), per_page
-        )
+        return Page.over(found, self._host.artifact_of, per_page)
 
     versions = artifacts
 
@@ -98,10 +95,7 @@ class ArtifactType:
     def collections(self, per_page: int = 50) -> Page[ArtifactCollection]:
         """Its collections by name."""
         found = find.collections(self._host.engine, self._path, self.name)
-        host = self._host
-        return Page(
-            lambda offset, limit: [ArtifactCollection(one, host) for one in found[offset : offset + limit]], lambda: len(found), per_page
-        )
+        return Page.over(found, self._host.collection_of, per_page)
 
     def collection(self, name: str) -> ArtifactCollection:
         """Its collection of that name."""

@@ -18,8 +18,9 @@ from lineage.model.names import ArtifactPath, ProjectPath, slug
 from lineage.model.project import ProjectRecord
 from lineage.model.run import RunRecord
 from lineage.sdk import code
-from lineage.sdk.host import Host
+from lineage.sdk.host import Host, artifacts
 from lineage.sdk.kin import Kin
+from lineage.sdk.label import listed
 from lineage.sdk.media import Histogram, Media
 from lineage.sdk.page import Page
 from lineage.sdk.terminal import termlog, termwarn
@@ -82,8 +83,8 @@ class Exchange(Kin):
             self._place,
             run=self._record.name,
             run_id=self._record.id,
-            aliases=_several(aliases),
-            tags=_several(tags),
+            aliases=listed(aliases),
+            tags=listed(tags),
             step=step,
         )
         if draft is not artifact:
@@ -180,7 +181,7 @@ class Exchange(Kin):
         if type is not None and artifact.type != type:
             raise UsageError(f"{artifact!r} is of type {artifact.type!r}, not {type!r}")
         if artifact.is_draft():
-            artifact.commit(self._host, self._place, aliases=_several(aliases))
+            artifact.commit(self._host, self._place, aliases=listed(aliases))
         use_version(self._host.engine, self._record.id, artifact.require("id"), use_as)
         self._used += 1
         return artifact
@@ -209,7 +210,7 @@ class Exchange(Kin):
         target = ArtifactPath.parse(target_path)
         place = self._place
         full = ArtifactPath(target.collection, None, target.project or place.name, target.entity or place.entity)
-        return artifact.link(str(full), _several(aliases))
+        return artifact.link(str(full), aliases)
 
     def link_model(
         self, path: str | Path, registered_model_name: str, name: str | None = None, aliases: Sequence[str] | str | None = None
@@ -228,17 +229,11 @@ class Exchange(Kin):
 
     def logged_artifacts(self, per_page: int = 100) -> Page[Any]:
         """The artifacts it logged so far."""
-        return self._page(logged(self._host.engine, self._record.id), per_page)
+        return artifacts(self._host, logged(self._host.engine, self._record.id), per_page)
 
     def used_artifacts(self, per_page: int = 100) -> Page[Any]:
         """The artifacts it used so far."""
-        return self._page(used(self._host.engine, self._record.id), per_page)
-
-    def _page(self, ids: tuple[int, ...], per_page: int) -> Page[Any]:
-        found = find.versions_by_id(self._host.engine, ids)
-        return Page(
-            lambda offset, limit: [self._host.artifact_of(one) for one in found[offset : offset + limit]], lambda: len(found), per_page
-        )
+        return artifacts(self._host, used(self._host.engine, self._record.id), per_page)
 
     def adopt(self, key: str, value: Any) -> tuple[Any, Any]:
         """A configuration value that is an artifact: used, and kept as a reference."""
@@ -249,7 +244,3 @@ class Exchange(Kin):
     @property
     def project_path(self) -> ProjectPath:
         return ProjectPath(self._place.name, self._place.entity)
-
-
-def _several(names: Sequence[str] | str | None) -> list[str]:
-    return [] if names is None else [names] if isinstance(names, str) else list(names)

@@ -4,15 +4,17 @@ Handles never import each other: an artifact that wants its maker asks its host 
 file knows neither, and their types cannot be named here.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
+from lineage.actions import find
 from lineage.actions.open import Engine
 from lineage.model.artifact import CollectionRecord, VersionRecord
 from lineage.model.errors import Error
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath, check_entity, check_project
 from lineage.model.run import RunRecord
+from lineage.sdk.page import PER_PAGE, Page
 from lineage.sdk.settings import Settings
 
 AnyPath = TypeVar("AnyPath", ArtifactPath, RunPath, ProjectPath)
@@ -59,6 +61,24 @@ def placed(path: AnyPath, host: Host) -> AnyPath:
         InvalidName: one of them, wherever it came from, is not a name.
     """
     return replace(path, entity=check_entity(path.entity or host.entity), project=check_project(path.project or host.project_name))
+
+
+def artifacts(host: Host, orders: Sequence[int], per_page: int = PER_PAGE) -> Page[Any]:
+    """The handles of the versions with these orders, looked up a page at a time."""
+
+    def fetch(offset: int, limit: int) -> list[Any]:
+        return [host.artifact_of(version) for version in find.versions_by_id(host.engine, orders[offset : offset + limit])]
+
+    return Page(fetch, lambda: len(orders), per_page)
+
+
+def runs(host: Host, numbers: Sequence[int], per_page: int = PER_PAGE) -> Page[Any]:
+    """The handles of the runs with these numbers, looked up a page at a time."""
+
+    def fetch(offset: int, limit: int) -> list[Any]:
+        return [host.run_of(run) for run in find.runs_by_id(host.engine, numbers[offset : offset + limit])]
+
+    return Page(fetch, lambda: len(numbers), per_page)
 
 
 _OFFERS: list[Callable[[], Host]] = []

@@ -9,6 +9,7 @@ from html import escape
 from typing import Generic, TypeVar, overload
 
 T = TypeVar("T")
+Record = TypeVar("Record")
 PER_PAGE = 50
 
 
@@ -29,6 +30,11 @@ class Page(Sequence[T], Generic[T]):
         page = cls(lambda offset, limit: found[offset : offset + limit], lambda: len(found))
         page._loaded, page._is_complete = list(found), True
         return page
+
+    @classmethod
+    def over(cls, records: Sequence[Record], handle: Callable[[Record], T], per_page: int = PER_PAGE) -> "Page[T]":
+        """An answer whose records are there already; the handle of each is made when it is asked for."""
+        return cls(lambda offset, limit: [handle(each) for each in records[offset : offset + limit]], lambda: len(records), per_page)
 
     def _load(self, wanted: int | None) -> None:
         while not self._is_complete and (wanted is None or len(self._loaded) < wanted):

@@ -18,7 +18,7 @@ from lineage.model.errors import UsageError
 from lineage.model.metric import Row
 from lineage.model.names import RunPath
 from lineage.model.run import ALIVE, RunRecord, RunState
-from lineage.sdk.host import Host
+from lineage.sdk.host import Host, artifacts
 from lineage.sdk.kin import Kin
 from lineage.sdk.page import Page
 from lineage.sdk.summary import Summary
@@ -167,19 +167,11 @@ class PastRun(Kin):
 
     def logged_artifacts(self, per_page: int = 100) -> Page[Any]:
         """The artifacts it logged, made and reproduced, in the order it did."""
-        return self._artifacts(logged(self._host.engine, self._record.id), per_page)
+        return artifacts(self._host, logged(self._host.engine, self._record.id), per_page)
 
     def used_artifacts(self, per_page: int = 100) -> Page[Any]:
         """The artifacts it used, in the order of first use."""
-        return self._artifacts(used(self._host.engine, self._record.id), per_page)
-
-    def _artifacts(self, ids: tuple[int, ...], per_page: int) -> Page[Any]:
-        host = self._host
-
-        def fetch(offset: int, limit: int) -> list[Any]:
-            return [host.artifact_of(version) for version in find.versions_by_id(host.engine, ids[offset : offset + limit])]
-
-        return Page(fetch, lambda: len(ids), per_page)
+        return artifacts(self._host, used(self._host.engine, self._record.id), per_page)
 
     def use_artifact(self, artifact: Any, use_as: str | None = None) -> Any:
         """Record that the run used a logged artifact; answers with it."""

@@ -50,24 +50,17 @@ class Project:
     def sweeps(self, per_page: int = 50) -> Page[Sweep]:
         """Its sweeps, newest first."""
         found = find.sweeps(self._host.engine, self._path)
-        host = self._host
-        return Page(lambda offset, limit: [Sweep(one, host) for one in found[offset : offset + limit]], lambda: len(found), per_page)
+        return Page.over(found, lambda each: Sweep(each, self._host), per_page)
 
     def artifacts_types(self, per_page: int = 50) -> Page[ArtifactType]:
         """The types of its artifacts."""
         found = find.types(self._host.engine, self._path)
-        path, host = self._path, self._host
-        return Page(
-            lambda offset, limit: [ArtifactType(one, path, host) for one in found[offset : offset + limit]], lambda: len(found), per_page
-        )
+        return Page.over(found, lambda each: ArtifactType(each, self._path, self._host), per_page)
 
     def collections(self, per_page: int = 50) -> Page[ArtifactCollection]:
         """Its collections by name."""
         found = find.collections(self._host.engine, self._path)
-        host = self._host
-        return Page(
-            lambda offset, limit: [ArtifactCollection(one, host) for one in found[offset : offset + limit]], lambda: len(found), per_page
-        )
+        return Page.over(found, lambda each: ArtifactCollection(each, self._host), per_page)
 
     def set_ttl(self, ttl: TTL, type: str | None = None) -> None:  # noqa: A002  # the field's word
         """How long versions that say nothing themselves are kept, all of them or those of one type."""
