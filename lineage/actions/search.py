@@ -73,7 +73,7 @@ def best_run(
     """
     key, way = metric or sweep.metric, _goal(goal or sweep.goal)
     if key is None:
-        raise UsageError(f"sweep {sweep.path} names no metric: say which one, as in best_run(metric='val_loss')")
+        raise UsageError(f"sweep {sweep.path} names no metric: say which one decides, such as val_loss")
     if by == "last":
         with engine.catalog.read() as c:
             found = metrics.best(c, key, maximize=way == "maximize", sweep_id=sweep.id)

@@ -14,6 +14,7 @@ from lineage.model.errors import UnsupportedError, UsageError
 from lineage.model.names import RunPath
 from lineage.sdk.active import ACTIVE
 from lineage.sdk.host import default_host, placed
+from lineage.sdk.sweep import made_here
 from lineage.sdk.terminal import termerror, termlog
 
 FIRST_FAILURES = 3
@@ -43,8 +44,7 @@ def agent(
     if count is not None and count < 1:
         raise UsageError(f"count={count}: ask for at least one run, or leave it out")
     host = default_host()
-    path = RunPath.parse(sweep_id)
-    path = placed(RunPath(path.run, path.project or project, path.entity or entity), host)
+    path = placed(_path(sweep_id, project, entity), host)
     record = find.sweep(host.engine, path)
     done = failed = streak = 0
     while count is None or done < count:
@@ -58,6 +58,14 @@ def agent(
             termerror(f"sweep {record.name}: {streak} runs failed in a row, the agent gives up; correct the function and start it again")
             break
     termlog(f"sweep {record.name}: {done} runs, {failed} failed")
+
+
+def _path(sweep_id: str, project: str | None, entity: str | None) -> RunPath:
+    path = RunPath.parse(sweep_id)
+    if path.project or project:
+        return RunPath(path.run, path.project or project, path.entity or entity)
+    made = made_here(path.run)
+    return RunPath(path.run, made.project, entity or made.entity)
 
 
 def _run(function: Callable[[], Any], sweep: str, configuration: dict[str, Any]) -> bool:

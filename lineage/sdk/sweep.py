@@ -9,10 +9,18 @@ from lineage.model.names import ProjectPath, RunPath
 from lineage.model.sweep import Space, SweepRecord, SweepState
 from lineage.sdk.host import Host, default_host, placed
 from lineage.sdk.page import Page
-from lineage.sdk.terminal import termlog
+from lineage.sdk.terminal import termlog, termwarn
 
 _DIRECTIONS = {"+": "minimize", "-": "maximize"}
 _PLACES = ("summary_metrics.", "summary.")
+_WITHOUT_EFFECT = ("early_terminate", "command", "program")
+"""Keys of a W&B sweep that say how an agent of programs, or of bayes search, behaves."""
+_MADE: dict[str, ProjectPath] = {}
+
+
+def made_here(sweep_id: str) -> ProjectPath:
+    """Where this process made that sweep: scripts say the project to `sweep` and leave it out of `agent`. Nowhere, if it did not."""
+    return _MADE.get(sweep_id, ProjectPath())
 
 
 class Sweep:
@@ -82,6 +90,8 @@ class Sweep:
         Raises:
             UsageError: neither the sweep nor `order` names a metric.
         """
+        if order is None and self._record.metric is None:
+            raise UsageError(f"sweep {self._record.path} names no metric: say which one decides, as in best_run(order='+val_loss')")
         metric, goal = (None, None) if order is None else self._ordered(order)
         found = best_run(self._host.engine, self._record, metric=metric, goal=goal, by=by)
         return None if found is None else self._host.run_of(found)
@@ -134,5 +144,9 @@ def sweep(sweep: Any, entity: str | None = None, project: str | None = None, pri
     host = default_host()
     path = placed(ProjectPath(project or config.get("project"), entity or config.get("entity")), host)
     record = create_sweep(host.engine, path, config)
+    _MADE[record.name] = ProjectPath(record.project, record.entity)
+    idle = [key for key in _WITHOUT_EFFECT if key in config]
+    if idle:
+        termwarn(f"sweep {record.name}: {', '.join(idle)} has no effect here: every run runs to its end, in the function that agent calls")
     termlog(f"sweep {record.path} created: run it with lineage.agent({record.name!r}, function)")
     return record.name
