@@ -37,7 +37,7 @@ def _end(c: Connection, engine: Engine, version_id: int, *, delete_aliases: bool
     if found is None or not found.is_live:
         return
     carried = [alias for seen in (found, *versions.links(c, version_id)) for alias in seen.aliases if alias != LATEST]
-    protected = facts.protecting(c, version_id)
+    protected = facts.protections(c, [version_id])[0][version_id]
     if found.is_held:
         raise Conflict(f"{found.path} is held: release it first, then delete it")
     if protected:

@@ -36,6 +36,13 @@ def plan_expiry(engine: Engine, path: ProjectPath | None = None) -> Plan:
         return plan(candidates, now, doubts, versions.count_live(c))
 
 
+def protections(engine: Engine, version_id: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What keeps a version from expiring though its time has come: aliases that protect it, and running runs that use it, by id."""
+    with engine.catalog.read() as c:
+        aliases, users = facts.protections(c, [version_id])
+    return tuple(aliases[version_id]), tuple(users[version_id])
+
+
 def expire(engine: Engine, planned: Plan, *, confirmed: bool = False) -> Expired:
     """Carry the plan out. Done twice, or killed and done again, it ends the same.
 

@@ -28,7 +28,7 @@ def due(c: Connection, now: int, *, project_id: int | None = None, version_id: i
         if value is not None:
             text, values = f"{text} AND {column} = ?", [*values, value]
     rows = c.execute(text + " ORDER BY version.created_at, version.id", values).fetchall()
-    aliases, users = _protections(c, [row["id"] for row in rows])
+    aliases, users = protections(c, [row["id"] for row in rows])
     return [_candidate(row, aliases[row["id"]], users[row["id"]]) for row in rows]
 
 
@@ -47,13 +47,8 @@ def _candidate(row: Row, protected_by: list[str], in_use_by: list[str]) -> Candi
     return Candidate(row["id"], name, row["size"], ends, why, bool(row["is_held"]), tuple(protected_by), tuple(in_use_by))
 
 
-def protecting(c: Connection, version_id: int) -> list[str]:
-    """The aliases that protect a version, wherever it carries them."""
-    return _protections(c, [version_id])[0][version_id]
-
-
-def _protections(c: Connection, ids: list[int]) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
-    """Per version: aliases that protect it, and live runs that used it and are still running."""
+def protections(c: Connection, ids: list[int]) -> tuple[dict[int, list[str]], dict[int, list[str]]]:
+    """Per version: the aliases that protect it, wherever it carries them, and the runs that used it and are still running."""
     aliases: dict[int, list[str]] = defaultdict(list)
     users: dict[int, list[str]] = defaultdict(list)
     for version_id in ids:

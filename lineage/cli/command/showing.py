@@ -6,6 +6,7 @@ import typer
 from rich.console import RenderableType
 
 from lineage.actions import find, read, walk
+from lineage.actions.expire import protections
 from lineage.actions.open import Engine
 from lineage.actions.update import effective_ttl
 from lineage.cli import record, target, text
@@ -14,8 +15,8 @@ from lineage.cli.option import Node
 from lineage.cli.outcome import Exit
 from lineage.cli.shell import Row, Shell, facts, table
 from lineage.model.artifact import VersionRecord
-from lineage.model.retention import PROTECTED_ALIASES, Policy
-from lineage.model.run import ALIVE, RunRecord
+from lineage.model.retention import Policy
+from lineage.model.run import RunRecord
 
 
 def show(
@@ -46,7 +47,7 @@ def _version(shell: Shell, engine: Engine, found: VersionRecord, *, with_files: 
     links = find.links(engine, found.id)
     policy = effective_ttl(engine, found)
     due = policy.due(found.created_at)
-    holds = _holds(found, used_by)
+    holds = _holds(engine, found, used_by)
     held_entries = list(read.manifest(engine, found)) if with_files else None
     reproduced = [run.path for run in made_by if run.id != maker]
     document = {
@@ -94,11 +95,11 @@ def _lifetime(found: VersionRecord, policy: Policy, due: str) -> str:
     return f"for ever ({stated})" if policy.seconds is None else f"{text.ttl(policy)} ({stated}), may go {due}"
 
 
-def _holds(found: VersionRecord, used_by: list[RunRecord]) -> list[str]:
+def _holds(engine: Engine, found: VersionRecord, used_by: list[RunRecord]) -> list[str]:
     """What keeps a version from expiring though its time has come."""
-    protected = [f"alias {alias}" for alias in found.aliases if alias in PROTECTED_ALIASES]
-    busy = [f"running {run.path}" for run in used_by if run.state in ALIVE]
-    return [*(["a hold"] if found.is_held else []), *protected, *busy]
+    aliases, busy = protections(engine, found.id)
+    runs = [f"running {run.path}" for run in used_by if run.name in busy]
+    return [*(["a hold"] if found.is_held else []), *(f"alias {alias}" for alias in aliases), *runs]
 
 
 def _run(shell: Shell, engine: Engine, found: RunRecord) -> None:

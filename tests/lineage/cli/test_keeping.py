@@ -5,10 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lineage.actions import find
+from lineage.actions import find, update
 from lineage.actions.open import Engine
-from lineage.actions.update import update_version
-from lineage.model.names import ArtifactPath
+from lineage.model.names import ArtifactPath, ProjectPath
 from tests.lineage.cli.conftest import Caller
 
 
@@ -22,6 +21,14 @@ def due(lineage: Caller, data: Path, engine: Engine, monkeypatch: pytest.MonkeyP
     with engine.catalog.tx() as c:
         c.execute("UPDATE version SET created_at = ?", (int(born.timestamp() * 1_000_000),))
     return lineage
+
+
+def test_what_the_project_protects_is_shown_as_kept(due: Caller, engine: Engine) -> None:
+    """An alias that the project itself protects counts as one that every project protects."""
+    update.move_aliases(engine, find.version(engine, ArtifactPath.parse("toys/old")), add=["golden"])
+    assert [] == due("show", "toys/old:v0", "--json").json["kept_by"]
+    update.protect_alias(engine, ProjectPath("toys"), "golden")
+    assert ["alias golden"] == due("show", "toys/old:v0", "--json").json["kept_by"]
 
 
 def test_expire_shows_its_plan_and_waits_for_leave(due: Caller) -> None:
@@ -91,7 +98,7 @@ def test_damage_has_an_exit_code_of_its_own(lineage: Caller, data: Path) -> None
 def test_a_held_version_is_skipped(due: Caller, engine: Engine) -> None:
     """And the plan says why."""
     version = find.version(engine, ArtifactPath("old", "v0", "toys", "me"))
-    update_version(engine, version, held=True)
+    update.update_version(engine, version, held=True)
     ended = due("expire", "--yes", "--json")
     assert (0, False) == (ended.code, ended.json["carried_out"])
     assert any("but held" in line["reason"] for line in ended.json["plan"]["lines"])
