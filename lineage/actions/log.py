@@ -25,7 +25,8 @@ from lineage.model.project import ProjectRecord
 from lineage.model.retention import Policy
 from storage.blob.session import Count, Session
 from storage.digest import Blob
-from storage.entry import Entry
+from storage.entry import Entry, printable
+from storage.errors import listed
 from storage.manifest import Built, decode_segment
 from storage.transfer.ingest import store_manifest
 
@@ -81,12 +82,20 @@ def log_version(
         named = list(entries)
         if incremental:
             named = _merged(engine, project, draft.name, named, session)
+        _refuse_lost(named, session)
         built = store_manifest(named, session)
         session.publish()
         version_id, is_new = _commit(engine, project, checked, built, session, run_id, key)
         return Logged(version_by_id(engine, version_id), is_new, session.stored, session.known)
     finally:
         session.close()
+
+
+def _refuse_lost(entries: Iterable[Entry], session: Session) -> None:
+    lost = session.lost
+    missing = [printable(entry.path) for entry in entries if entry.digest in lost] if lost else []
+    if missing:
+        raise UsageError(f"the bytes of {len(missing)} entries were refused when they came: take them in again{listed(missing)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +159,11 @@ def _commit(
             if versions.is_recorded(c, same):
                 manifest_id = _hold(c, project.domain, built, same)
                 versions.attach(c, same, manifest_id, built.manifest.size, len(built.manifest))
-            blobs.commit_session(c, session.id)
+            blobs.commit_session(c, session.id, session.lost)
             versions.touch(c, same, versions.next_order(c))
             version_id = same
         else:
-            version_id = _insert(c, project.domain, collection_id, checked, built, session.id, now)
+            version_id = _insert(c, project.domain, collection_id, checked, built, session, now)
         if run_id is not None:
             edges.add_logged(c, run_id, version_id, now, is_maker=same is None)
         collections.set_aliases(c, collection_id, version_id, checked.aliases, now)
@@ -165,7 +174,7 @@ def _commit(
         return version_id, same is None
 
 
-def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, built: Built, session: str, now: int) -> int:
+def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, built: Built, session: Session, now: int) -> int:
     manifest, draft = built.manifest, checked.draft
     number = collections.next_number(c, collection_id)
     order = versions.next_order(c)
@@ -185,7 +194,7 @@ def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, b
         history_step=draft.history_step,
     )
     _hold(c, domain, built, order)
-    blobs.commit_session(c, session)
+    blobs.commit_session(c, session.id, session.lost)
     return order
 
 

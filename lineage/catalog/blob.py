@@ -163,8 +163,11 @@ def is_open(c: Connection, session: str) -> bool:
     return c.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is not None
 
 
-def commit_session(c: Connection, session: str) -> None:
-    """What the session pinned is live from this transaction on, and the session is over."""
+def commit_session(c: Connection, session: str, lost: Iterable[Digest] = ()) -> None:
+    """What the session pinned is live from this transaction on, but for what it `lost`, and the session is over."""
+    for chunk in chunks(lost):
+        text = f"DELETE FROM pin WHERE session_id = ? AND blob_id IN (SELECT id FROM blob WHERE digest IN ({marks(len(chunk))}))"
+        c.execute(text, (session, *map(str, chunk)))
     c.execute(
         "UPDATE blob SET state = 'live' WHERE state = 'uploading' AND id IN (SELECT blob_id FROM pin WHERE session_id = ?)", (session,)
     )

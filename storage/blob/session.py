@@ -205,6 +205,11 @@ class Session:
             self._backend.publish(pieces)
             self._waiting.clear()
 
+    @property
+    def lost(self) -> frozenset[Digest]:
+        """What was pinned and never stored, because storing it failed: a commit must leave it out."""
+        return frozenset(digest for digest, row in self._rows.items() if row.state is BlobState.UPLOADING and digest not in self._safe)
+
     def close(self) -> None:
         """Free the pins and leave nothing that was not committed. A second close, and one after a commit, change nothing."""
         if self._is_closed or self._process != os.getpid():

@@ -102,8 +102,8 @@ def observed(act: Callable[[int, str], None]) -> Iterator[None]:
         disk.observe, catalogue.observe = before
 
 
-def die_at(k: int, work: Callable[[Callable[[object], None]], None]) -> tuple[bool, list[Any]]:
-    """Do `work` in a child that dies at its k-th effect: whether it came to its end, and what it had told by then."""
+def die_at(k: int, task: Callable[[Callable[[object], None]], None]) -> tuple[bool, list[Any]]:
+    """Do `task` in a child that dies at its k-th effect: whether it came to its end, and what it had told by then."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -112,7 +112,7 @@ def die_at(k: int, work: Callable[[Callable[[object], None]], None]) -> tuple[bo
         code = 3
         try:
             with observed(lambda number, _: os._exit(9) if number == k else None):
-                work(lambda told: _tell(writer, told))
+                task(lambda told: _tell(writer, told))
             code = 0
         except BaseException:
             traceback.print_exc()
@@ -146,7 +146,7 @@ def killed_everywhere(scene: Scene, root: Path) -> int:
     while not is_done:
         k += 1
         scene.copy(root)
-        is_done, told = die_at(k, lambda tell: _work(scene, root, tell))
+        is_done, told = die_at(k, lambda tell: work(scene, root, tell))
         engine = scene.open(root)
         try:
             after_death(scene, engine, seen[len(told) :], end)
@@ -158,7 +158,8 @@ def killed_everywhere(scene: Scene, root: Path) -> int:
     return k - 1
 
 
-def _work(scene: Scene, root: Path, tell: Callable[[object], None]) -> None:
+def work(scene: Scene, root: Path, tell: Callable[[object], None]) -> None:
+    """What a child does: open the store, do the operation, tell each step that was acknowledged."""
     engine = scene.open(root)
     for number, step in enumerate(scene.steps):
         step(engine)

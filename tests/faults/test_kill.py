@@ -13,15 +13,17 @@ from lineage.actions import create, delete, expire, find, finish, history, log, 
 from lineage.actions.open import Engine
 from lineage.actions.reclaim import plan_reclaim, reclaim
 from lineage.model.artifact import VersionRecord
-from lineage.model.errors import Error, NotFound
+from lineage.model.errors import Error, NotFound, UsageError
 from lineage.model.metric import Row
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
-from lineage.model.run import Resume
-from storage.errors import StorageError
+from lineage.model.run import Resume, RunState
+from storage.digest import Digest
+from storage.entry import Entry
+from storage.errors import StorageError, StoreFull
 from storage.transfer.ingest import ingest_tree
 from storage.transfer.scan import scan
-from tests.faults.invariants import Acknowledged
-from tests.faults.kill import NOON, Scene, Step, failed_everywhere, killed_everywhere
+from tests.faults.invariants import Acknowledged, check, cleaned
+from tests.faults.kill import NOON, Scene, Step, die_at, failed_everywhere, killed_everywhere, observed, work
 
 DEMO = ProjectPath("demo")
 FILES = {"a": b"alpha", "d/b": b"beta"}
@@ -266,3 +268,76 @@ def test_failing_at_every_effect(name: str, stage: Stage) -> None:
 def test_a_disk_that_stays_full(name: str, stage: Stage) -> None:
     """From whatever effect on the disk is full, nothing is half; once there is space the same process goes on as if nothing had been."""
     failed_everywhere(getattr(stage, name)(), stage.place / "home", refusing(errno.ENOSPC, forever=True), TYPED)
+
+
+@pytest.mark.fault("S04", "I-01", "I-04", "I-10")
+def test_going_on_after_a_refused_file(stage: Stage) -> None:
+    """A caller who gives up on one file and logs the others gets those; the one that was refused does not exist, and can be logged later."""
+    engine = Scene(stage.place / "home", ()).open(stage.place / "home")
+    project = create.project(engine, DEMO)
+    with engine.store(project.domain).session() as session:
+        with observed(lambda _, effect: _refuse(effect)), pytest.raises(StoreFull):
+            session.take_bytes(b"refused")
+        assert {Digest.of(b"refused")} == session.lost
+        taken = Entry.file("a", session.take_bytes(b"taken").digest, 5)
+        first = log.log_version(engine, project, log.Draft("raw", "data"), [taken], session).version
+    check(engine, Acknowledged({first.id: {"a": b"taken"}}))
+
+    with engine.store(project.domain).session() as session:
+        with observed(lambda _, effect: _refuse(effect)), pytest.raises(StoreFull):
+            session.take_bytes(b"refused")
+        claimed = Entry.file("b", Digest.of(b"refused"), 7)
+        with pytest.raises(UsageError, match="refused when they came"):
+            log.log_version(engine, project, log.Draft("raw", "data"), [claimed], session)
+    check(engine)
+
+    second = put(engine, tree(stage.place / "later", {"b": b"refused"}))
+    check(engine, Acknowledged({first.id: {"a": b"taken"}, second.id: {"b": b"refused"}}))
+    cleaned(engine)
+    engine.close()
+
+
+def _refuse(effect: str) -> None:
+    if effect.startswith("write"):
+        raise OSError(errno.ENOSPC, "injected", effect)
+
+
+@pytest.mark.fault("S10", "I-05")
+def test_the_next_writer_sweeps(stage: Stage) -> None:
+    """What a killed writer had staged is gone as soon as somebody else writes; nobody has to reclaim for it."""
+    scene = stage.shared()
+    root = scene.copy(stage.place / "home")
+    staged = 0
+    for k in range(3, 20):
+        scene.copy(root)
+        is_done, _ = die_at(k, lambda tell: work(scene, root, tell))
+        engine = scene.open(root)
+        staged += any(path.is_file() for path in (root / "staging").rglob("*"))
+        put(engine, stage.source, "other")
+        assert ([], False) == (list((root / "staging").rglob("*")), is_done)
+        assert [] == engine.ledger.open_sessions() + engine.ledger.dead_sessions()
+        engine.close()
+    assert 3 < staged
+
+
+@pytest.mark.fault("G14", "G29", "I-09")
+def test_a_journal_that_would_not_go(stage: Stage) -> None:
+    """When the journal of a sealed run cannot be removed the run has ended all the same, no row is there twice, and reclaim removes it."""
+    engine = Scene(stage.place / "home", ()).open(stage.place / "home")
+    for step in (begin, measure(0), measure(1)):
+        step(engine)
+    with observed(lambda _, effect: _keep(effect)):
+        end(engine)
+    journal = engine.journal(number(engine))
+
+    assert (True, RunState.FINISHED) == (journal.exists(), find.run_by_id(engine, number(engine)).state)
+    assert [0, 1] == [row.step for row in find.history(engine, number(engine))]
+    cleaned(engine)
+    assert not journal.exists()
+    assert [0, 1] == [row.step for row in find.history(engine, number(engine))]
+    engine.close()
+
+
+def _keep(effect: str) -> None:
+    if effect.startswith("unlink") and effect.endswith(".jsonl"):
+        raise OSError(errno.EIO, "injected", effect)
