@@ -10,8 +10,6 @@ from lineage.model.errors import UsageError
 
 _MEMORY = 1 << 20
 """Bytes a compiled pattern may take."""
-_SEARCHED = 1 << 16
-"""Characters of a text that are searched."""
 
 
 class Pattern(Protocol):
@@ -38,4 +36,4 @@ def compiled(pattern: str) -> Pattern:
 
 def matches(pattern: str, text: object) -> bool:
     """SQL's `REGEXP`: is the pattern found in the text? What is no text matches nothing."""
-    return isinstance(text, str) and compiled(pattern).search(text[:_SEARCHED]) is not None
+    return isinstance(text, str) and compiled(pattern).search(text) is not None
