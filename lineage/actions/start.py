@@ -11,6 +11,7 @@ from lineage.actions.finish import drop_sealed, end_crashed
 from lineage.actions.open import Engine, ensure_project
 from lineage.catalog import run as runs
 from lineage.catalog import sweep as sweeps
+from lineage.catalog.open import Connection
 from lineage.catalog.process import this_process
 from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, NotFound
@@ -80,16 +81,7 @@ def start_run(engine: Engine, opening: Opening) -> Started:
             run_id = runs.insert(c, place.id, name, engine.now, {**fields, "state": RunState.RUNNING, "owner": this_process()})
         else:
             run_id = found.id
-            if start is Start.RESUME:
-                drop_sealed(engine, found)
-            kept = dict(found.config) if start is Start.RESUME else {}
-            fields = {key: value for key, value in stated.items() if value is not None}
-            fields |= {"config": kept | config, "state": RunState.RUNNING, "owner": this_process(), "heartbeat_at": engine.now}
-            fields |= {"finished_at": None, "exit_code": None}
-            if start is Start.REPLACE:
-                runs.clear_history(c, run_id)
-                fields |= {"step": 0, "created_at": engine.now}
-            runs.update(c, run_id, fields)
+            _take_up(c, engine, found, start, stated, config)
         if tags or start is not Start.RESUME:
             runs.set_tags(c, run_id, tags)
         if start is Start.REPLACE:
@@ -98,6 +90,20 @@ def start_run(engine: Engine, opening: Opening) -> Started:
                 disk.unlink(engine.journal(run_id))
 
     return Started(run_by_id(engine, run_id), start, summary(engine, run_id))
+
+
+def _take_up(c: Connection, engine: Engine, found: RunRecord, start: Start, stated: Mapping[str, Any], config: dict[str, Any]) -> None:
+    """Let a run that is there run again: resumed with what it had, or begun anew."""
+    if start is Start.RESUME:
+        drop_sealed(engine, found)
+    kept = dict(found.config) if start is Start.RESUME else {}
+    fields = {key: value for key, value in stated.items() if value is not None}
+    fields |= {"config": kept | config, "state": RunState.RUNNING, "owner": this_process(), "heartbeat_at": engine.now}
+    fields |= {"finished_at": None, "exit_code": None}
+    if start is Start.REPLACE:
+        runs.clear_history(c, found.id)
+        fields |= {"step": 0, "created_at": engine.now}
+    runs.update(c, found.id, fields)
 
 
 def heartbeat(engine: Engine, run_id: int) -> None:

@@ -1,10 +1,10 @@
 """A bounded cache of bytes that live elsewhere, under names the caller chooses (the identity of a pinned reference).
 
-    <2 digits>/<62 digits>-<checksum>-<size>    an entry: the digest of its name, and what the file must hold
+    <2 digits>/<62 digits>-<checksum>-<size>    something kept: the digest of its name, and what the file must hold
     incoming/<random>                           being written; its writer holds a lock on it for as long as he lives
 
-Every hit is verified in full, and what is rotten is dropped: it can be fetched again. The least recently used entries go first when there
-are more than `limit` bytes; when a file was used is its modification time, there is no index to lose. What another live process is
+Every hit is verified in full, and what is rotten is dropped: it can be fetched again. The least recently used files go first when there
+are more than `limit` bytes; when a file was used is its modification time, there is no list of them to lose. What another live process is
 writing is never evicted: the kernel says who lives. Directories are 0700 and files 0600, for one user's eyes.
 """
 
@@ -47,7 +47,7 @@ class Cache:
 
         Read it at once: it may be evicted later.
         """
-        for path in self._entries(key):
+        for path in self._files(key):
             checksum, size = _stated(path.name)
             if expected is not None and (checksum, size) != (expected.checksum, expected.size):
                 continue
@@ -75,13 +75,13 @@ class Cache:
             path = self.root / name[:2] / f"{name[2:]}-{checksum.hexdigest()}-{size}"
             disk.mkdir(path.parent, 0o700)
             disk.rename(temporary, path)
-            for other in self._entries(key):
+            for other in self._files(key):
                 if other != path:
                     disk.unlink(other)
             self._make_room(size, path)
         return path
 
-    def _entries(self, key: str) -> list[Path]:
+    def _files(self, key: str) -> list[Path]:
         name = _name(key)
         directory = self.root / name[:2]
         try:
@@ -116,41 +116,41 @@ class Cache:
             self._grown += added
             return
         self._drop_orphans()
-        kept = sorted(self._kept(), key=lambda entry: entry.used)
-        excess = sum(entry.size for entry in kept) - (self.limit - self.limit // _SLACK)
-        for entry in kept:
+        kept = sorted(self._kept(), key=lambda each: each.used)
+        excess = sum(each.size for each in kept) - (self.limit - self.limit // _SLACK)
+        for each in kept:
             if excess <= 0:
                 break
-            if entry.path != str(newest):
-                disk.unlink(entry.path)
-                excess -= entry.size
+            if each.path != str(newest):
+                disk.unlink(each.path)
+                excess -= each.size
         self._grown = 0
 
     def _kept(self) -> Iterator[_Kept]:
         for top in _scanned(self.root):
             if len(top.name) != 2:
                 continue
-            for entry in _scanned(top.path):
+            for file in _scanned(top.path):
                 with suppress(FileNotFoundError):
-                    about = entry.stat(follow_symlinks=False)
-                    yield _Kept(about.st_mtime_ns, about.st_size, entry.path)
+                    about = file.stat(follow_symlinks=False)
+                    yield _Kept(about.st_mtime_ns, about.st_size, file.path)
 
     def _drop_orphans(self) -> None:
         """Unlink what dead writers left behind: nobody holds its lock."""
-        for entry in _scanned(self.root / INCOMING):
+        for file in _scanned(self.root / INCOMING):
             with suppress(FileNotFoundError, BlockingIOError):
-                fd = os.open(entry.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+                fd = os.open(file.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
                 try:
                     fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    disk.unlink(entry.path)
+                    disk.unlink(file.path)
                 finally:
                     os.close(fd)
 
 
 def _scanned(directory: Path | str) -> list[os.DirEntry[str]]:
     try:
-        with os.scandir(directory) as entries:
-            return list(entries)
+        with os.scandir(directory) as found:
+            return list(found)
     except (FileNotFoundError, NotADirectoryError):
         return []
 
@@ -160,7 +160,7 @@ def _name(key: str) -> str:
 
 
 def _stated(name: str) -> tuple[str, int]:
-    """Checksum and size as the name of an entry's file says them."""
+    """Checksum and size as the name of a file says them."""
     _, checksum, size = name.split("-")
     return checksum, int(size)
 
