@@ -12,10 +12,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 OWN = ("storage", "lineage")
 NOUNS = ("storage/*.py", "lineage/model/*.py")
-PURE = frozenset(
-    "__future__ abc ast bisect collections contextlib dataclasses datetime decimal enum fnmatch fractions functools hashlib heapq itertools json math "
-    "operator os random re secrets statistics string struct types typing unicodedata urllib".split()
-)
+# fmt: off
+PURE = frozenset({
+    "__future__", "abc", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "fnmatch",
+    "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "os", "random", "re", "secrets", "statistics",
+    "string", "struct", "types", "typing", "unicodedata", "urllib",
+})
+# fmt: on
 DIGESTS = frozenset({"blake3", "xxhash", "pydantic"})
 SQL = ("SELECT ", "INSERT INTO ", "UPDATE ", "DELETE FROM ", "CREATE TABLE ", "CREATE INDEX ", "PRAGMA ", "BEGIN IMMEDIATE")
 ASKERS = ("sdk", "cli", "server", "web", "jobs", "interop")

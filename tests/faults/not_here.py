@@ -5,20 +5,20 @@ REASONS: dict[str, str] = {}
 
 PARTS: dict[str, str] = {
     "N03": "that Windows refuses them too is not tried on Windows: the judge of names is the same code on every system",
-    "N05": "nothing decodes names here; that HTTP decodes them exactly once is for the server, which this stage does not have",
-    "N06": "URIs are parsed once by the reference handlers; there is no second parser yet that could read them otherwise",
+    "N05": "nothing decodes names here; that HTTP decodes them exactly once is for a server, and there is none",
+    "N06": "URIs are parsed once by the reference handlers; there is no second parser that could read them otherwise",
     "N10": "a checkout on macOS is not tried: two spellings of one name never reach a manifest",
     "N12": "the refusal on Windows is tried with its switch set by hand, not on Windows itself",
     "N13": "the refusal on Windows is tried with its switch set by hand, not on Windows itself",
     "N14": "the refusal on Windows is tried with its switch set by hand, not on Windows itself",
-    "N18": "that pages show names escaped is for the pages, which this stage does not have",
+    "N18": "that pages show names escaped is for pages, and there are none",
     "N21": "two spellings over HTTP are for the server; here a name with an escape in it is no name",
     "S01": "killed at every effect of ours and around every commit; inside SQLite's own system calls its authors' tests are relied on",
     "S04": "the errors of a full disk are made at every effect: mounting a small disk needs rights that tests do not have",
     "S06": "a read-only mount needs rights that tests do not have: directories are made read-only instead",
     "D07": "that FULL is set is checked; losing power cannot be tried here, and SQLite's promise is relied on",
-    "D11": "there is one migration yet: it is killed at its start and its commit, and run by eight processes at once",
-    "D12": "refused at the door whatever the catalogue: there is no PostgreSQL at this stage to compare with",
-    "M10": "depth is tried where it is cheap; the chain of a hundred thousand is measured by the benchmarks",
+    "D11": "there is one migration: it is killed at its start and its commit, and run by eight processes at once",
+    "D12": "refused at the door whatever the catalogue: there is no PostgreSQL to compare with",
+    "M10": "a chain of a hundred thousand is walked in memory; in the catalogue only the benchmarks walk as many runs",
 }
-"""What of a covered row is not tested at this stage."""
+"""What of a covered row no test tries."""
