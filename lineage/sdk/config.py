@@ -1,7 +1,7 @@
 """The configuration of a live run: a mapping whose keys are also attributes, kept in the catalogue as soon as it changes.
 
-A value once set is changed only with leave (`allow_val_change=True`, or plain assignment, which W&B scripts use freely); a value that a
-sweep has chosen is locked, and changing it is said and not done. A top-level value that is an artifact, or the text
+Values may change as scripts go on; with `allow_val_change=False` one that is there stays, and another is refused. A value that a sweep has
+chosen is locked, and changing it is said and not done. A change that cannot be kept has not happened. A top-level value that is an artifact, or the text
 `wandb-artifact://…`, is used by the run and kept as a reference to it; deeper down an artifact is refused.
 """
 
@@ -83,8 +83,13 @@ class Config:
         return self._adopt(name, value)
 
     def _change(self, given: Mapping[str, Any], *, may_change: bool = True) -> None:
-        if self._take(given, may_change=may_change) and self._save is not None:
-            self._save(self.kept)
+        before = dict(self._values), dict(self._kept)
+        try:
+            if self._take(given, may_change=may_change) and self._save is not None:
+                self._save(self.kept)
+        except BaseException:
+            self._values, self._kept = before
+            raise
 
     @property
     def kept(self) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from typing import Any
 from lineage.actions import create, find
 from lineage.actions.finish import finish_run
 from lineage.actions.start import Opening, Started, start_run
-from lineage.actions.update import update_run
 from lineage.model.errors import RunNotFoundError, UnsupportedError, UsageError
 from lineage.model.names import ProjectPath, RunPath
 from lineage.model.run import Resume
@@ -23,7 +22,7 @@ from lineage.sdk.run import CONTROL, RESUME_FILE, Run
 from lineage.sdk.settings import Settings, resolve
 from lineage.sdk.terminal import TERMINAL, termlog, termwarn
 
-_ANONYMOUS = {None, "", "allow", "never"}
+_ANONYMOUS = ("allow", "never", "must")
 
 
 def init(
@@ -52,7 +51,7 @@ def init(
     monitor_gym: bool | None = None,  # noqa: ARG001  # as above
     settings: Settings | Mapping[str, Any] | None = None,
     anonymous: str | None = None,
-    **_ignored: object,
+    **unknown: object,
 ) -> Any:
     """The run that has just been started, and is the current one until it finishes.
 
@@ -65,7 +64,7 @@ def init(
         Conflict: `resume` forbids what was found.
         UnsupportedError: `resume_from`, `fork_from`, `anonymous="must"`.
     """
-    _refuse(resume, resume_from, fork_from)
+    _refuse_beginnings(resume, resume_from, fork_from)
     arguments: dict[str, Any] = {
         "entity": entity,
         "project": project,
@@ -78,11 +77,9 @@ def init(
     arguments |= {"run_group": group, "run_job_type": job_type, "mode": mode, "reinit": reinit, "resume": resume}
     arguments |= {"save_code": save_code, "anonymous": anonymous}
     wanted = resolve(settings, arguments)
-    if wanted.anonymous not in _ANONYMOUS:
-        raise UnsupportedError(
-            f"anonymous={wanted.anonymous!r} needs a server with anonymous accounts: here you are the local user, leave it out"
-        )
     TERMINAL.adjust(silent=wanted.silent, quiet=wanted.quiet)
+    if unknown:
+        termwarn(f"init has no argument {', '.join(sorted(unknown))}: check the spelling, it has no effect")
 
     previous = _previous(wanted)
     if previous is not None:
@@ -96,7 +93,7 @@ def init(
     return run
 
 
-def _refuse(resume: object, resume_from: object, fork_from: object) -> None:
+def _refuse_beginnings(resume: object, resume_from: object, fork_from: object) -> None:
     asked = [name for name, value in (("resume", resume), ("resume_from", resume_from), ("fork_from", fork_from)) if value]
     if len(asked) > 1:
         raise UsageError(f"{' and '.join(asked)} were given: use one of them")
@@ -123,11 +120,14 @@ def _start(wanted: Settings, given: dict[str, Any], *, allow_val_change: bool | 
     host = Api.of(wanted)
     sweep, locked = _assignment(wanted, host)
     mode = Resume.of(wanted.resume)
+    _refuse_who(wanted, mode)
     project = placed(ProjectPath(), host) if sweep is None else ProjectPath(sweep.project, sweep.entity)
     run_id = wanted.run_id or (_last_run(wanted) if mode is Resume.AUTO else None)
 
     config = Config()
-    plain = {key: value for key, value in given.items() if not is_artifact(value)}
+    own = Api.of(wanted.model_copy(update={"entity": project.entity, "project": project.project}))
+    artifacts = {key: _found(value, own) for key, value in given.items() if is_artifact(value)}
+    plain = {key: value for key, value in given.items() if key not in artifacts}
     kept = _config_of(host, run_id, project) if mode is not None and run_id is not None else {}
     config.begin(kept, locked, plain, allow_val_change=allow_val_change is not False)
     opening = Opening(
@@ -143,21 +143,29 @@ def _start(wanted: Settings, given: dict[str, Any], *, allow_val_change: bool | 
         None if sweep is None else sweep.run,
     )
     started = start_run(host.engine, opening)
-    run = Run(
-        Api.of(wanted.model_copy(update={"entity": project.entity, "project": project.project})),
-        create.project(host.engine, project),
-        started,
-        config,
-        wanted,
-    )
-    _complete(run, started, {key: value for key, value in given.items() if is_artifact(value)}, mode, wanted)
+    run = Run(own, create.project(host.engine, project), started, config, wanted)
+    _complete(run, started, artifacts, mode, wanted)
     return run
+
+
+def _refuse_who(wanted: Settings, mode: Resume | None) -> None:
+    if mode is Resume.MUST and wanted.run_id is None:
+        raise UsageError("resume='must' takes up a run that is there, and none was named: pass id=…, or set LINEAGE_RUN_ID")
+    if wanted.anonymous == "must":
+        raise UnsupportedError("anonymous='must' needs a server with anonymous accounts: here you are the local user, leave it out")
+    if wanted.anonymous and wanted.anonymous not in _ANONYMOUS:
+        raise UsageError(f"anonymous={wanted.anonymous!r}: choose one of {', '.join(_ANONYMOUS)}, or leave it out")
+
+
+def _found(value: Any, host: Api) -> Any:
+    """The artifact that a value of the configuration names: a wrong name is refused while there is no run yet."""
+    return host.artifact_of(find.require_live(host.version_of(value))) if isinstance(value, str) else value
 
 
 def _complete(run: Run, started: Started, artifacts: dict[str, Any], mode: Resume | None, wanted: Settings) -> None:
     """What can only be done once the run is there; if it cannot, the run has failed."""
     engine = run.engine
-    run.config.connect(lambda values: update_run(engine, started.run.id, config=values), run.adopt)
+    run.config.connect(run.keep_config, run.adopt)
     try:
         if artifacts:
             run.config.update(artifacts, allow_val_change=True)

@@ -7,6 +7,7 @@ forked child has no part in its parent's run.
 
 import datetime as dt
 import json
+import operator
 import os
 import threading
 import time
@@ -142,8 +143,7 @@ class Run(Exchange):
             InvalidMetadata: naming the key that cannot be kept; nothing was logged.
         """
         self._require_alive()
-        if step is not None and (isinstance(step, bool) or not isinstance(step, int) or not 0 <= step < MAX_INTEGER):
-            raise UsageError(f"step={step!r}: give a whole number from 0 that fits into 64 bits")
+        step = None if step is None else _whole(step)
         with self._lock:
             values = flat(self._without_media(data, self.step if step is None else step))
             rows = self._steps.add(values, step, commit)
@@ -179,6 +179,11 @@ class Run(Exchange):
     ) -> None:
         """What the summary keeps of a metric: `min`, `max`, `mean`, `first`, `last`, `none`, several with commas. `*` may end the name."""
         self._metrics.define(name, summary, goal)
+
+    def keep_config(self, values: Mapping[str, Any]) -> None:
+        """Write the configuration through; for `Config`."""
+        self._require_alive()
+        self._record = update_run(self.engine, self._record.id, config=values)
 
     def _keep_summary(self, values: Mapping[str, Any], gone: Any) -> None:
         self._require_alive()
@@ -286,6 +291,17 @@ class Run(Exchange):
     def __repr__(self) -> str:
         state = "finished" if self._is_finished else "live"
         return f"<Run {self._record.path} ({state}, step {self.step})>"
+
+
+def _whole(step: Any) -> int:
+    """A step as Python counts it: counters of NumPy and torch are whole numbers too."""
+    try:
+        number = -1 if isinstance(step, bool) else operator.index(step)
+    except TypeError:
+        number = -1
+    if not 0 <= number < MAX_INTEGER:
+        raise UsageError(f"step={step!r}: give a whole number from 0 that fits into 64 bits")
+    return number
 
 
 def _holds_media(value: object) -> bool:

@@ -33,11 +33,7 @@ class Summary:
         """Set several values at once."""
         fresh = flat({**(values or {}), **more})
         stale = [key for name in {**(values or {}), **more} for key in self._under(name) if key not in fresh]
-        for key in stale:
-            del self._flat[key]
-        self._flat.update(fresh)
-        if self._keep is not None:
-            self._keep(fresh, stale)
+        self._change(fresh, stale)
 
     def get(self, name: str, default: Any = None) -> Any:
         try:
@@ -58,6 +54,14 @@ class Summary:
     def items(self) -> list[tuple[str, Any]]:
         return [(name, self[name]) for name in self]
 
+    def _change(self, fresh: Mapping[str, Any], gone: Sequence[str]) -> None:
+        """Keep the change first: one that is refused has not happened here either."""
+        if self._keep is not None:
+            self._keep(fresh, gone)
+        for key in gone:
+            del self._flat[key]
+        self._flat.update(fresh)
+
     def _under(self, name: str) -> list[str]:
         return [key for key in self._flat if key == name or key.startswith(f"{name}.")]
 
@@ -76,10 +80,7 @@ class Summary:
         gone = self._under(name)
         if not gone:
             raise KeyError(name)
-        for key in gone:
-            del self._flat[key]
-        if self._keep is not None:
-            self._keep({}, gone)
+        self._change({}, gone)
 
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(name in self._flat or self._under(name))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lineage.errors import ConfigError, NotFound, UsageError
+from lineage.errors import ConfigError, Gone, NotFound, UsageError
 
 
 @dataclass
@@ -97,12 +97,14 @@ def test_an_artifact_deeper_down_is_refused(wandb: ModuleType, logged: Callable[
     assert 1 == len(wandb.Api().runs("shop"))
 
 
-def test_a_missing_artifact_fails_the_run(wandb: ModuleType) -> None:
-    """A configuration that cannot be fulfilled leaves no current run, and the one it began is marked failed."""
-    with pytest.raises(NotFound):
-        wandb.init(project="shop", config={"data": "wandb-artifact://shop/none:latest"})
+def test_a_missing_artifact_is_refused_before_there_is_a_run(wandb: ModuleType, logged: Callable[..., Any]) -> None:
+    """A configuration that names nothing, or what was deleted, leaves no run behind."""
+    logged("gone").delete(delete_aliases=True)
+    for name, refusal in (("none:latest", NotFound), ("gone:v0", Gone)):
+        with pytest.raises(refusal):
+            wandb.init(project="shop", config={"data": f"wandb-artifact://shop/{name}"}, name="never")
     assert wandb.run is None
-    assert ["failed"] == [run.state for run in wandb.Api().runs("shop")]
+    assert [] == list(wandb.Api().runs("shop", filters={"display_name": "never"}))
 
 
 @pytest.mark.fault("M01", "M02", "M04", "I-26")

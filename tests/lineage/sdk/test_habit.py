@@ -2,9 +2,10 @@
 
 from types import ModuleType
 
+import numpy as np
 import pytest
 
-from lineage.errors import UsageError
+from lineage.errors import UnsupportedError, UsageError
 
 GRID = {"method": "grid", "parameters": {"lr": {"values": [1, 2]}}}
 
@@ -35,3 +36,50 @@ def test_a_sweep_without_a_metric_says_how_to_name_one(wandb: ModuleType) -> Non
     with pytest.raises(UsageError, match=r"best_run\(order='\+val_loss'\)"):
         sweep.best_run()
     assert sweep.best_run(order="+val_loss") is None
+
+
+def test_what_a_finished_run_refuses_has_not_happened(wandb: ModuleType) -> None:
+    """Neither in the catalogue nor in the script's own hands."""
+    with wandb.init(project="shop", config={"lr": 1}) as run:
+        run.log({"loss": 1})
+    for change in (
+        lambda: run.summary.update({"loss": 2}),
+        lambda: run.summary.__delitem__("loss"),
+        lambda: run.config.update({"lr": 2}),
+        lambda: setattr(run.config, "new", 1),
+    ):
+        with pytest.raises(UsageError, match="is finished"):
+            change()
+    assert ({"loss": 1}, {"lr": 1}) == (run.summary.as_dict(), run.config.as_dict())
+    kept = wandb.Api().run(f"shop/{run.id}")
+    assert ({"loss": 1}, {"lr": 1}) == (kept.summary.as_dict(), kept.config)
+
+
+def test_a_counter_of_numpy_is_a_step(wandb: ModuleType) -> None:
+    """Training loops count with whatever their library counts with; fractions and booleans are no steps."""
+    run = wandb.init(project="shop")
+    run.log({"loss": 1}, step=np.int64(3))
+    assert 3 == run.step
+    for wrong in (1.5, True, "4", np.float32(4)):
+        with pytest.raises(UsageError, match="whole number"):
+            run.log({"loss": 1}, step=wrong)
+
+
+def test_init_says_what_it_does_not_know(wandb: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    """A misspelt argument is named: otherwise the run would quietly go elsewhere."""
+    wandb.init(project="shop", projet="other")
+    assert "init has no argument projet: check the spelling" in capsys.readouterr().err
+
+
+def test_a_run_that_must_be_there_needs_a_name(wandb: ModuleType) -> None:
+    """`resume='must'` without an id cannot be meant, and no id is made up for the message."""
+    with pytest.raises(UsageError, match="none was named: pass id="):
+        wandb.init(project="shop", resume="must")
+
+
+def test_a_way_of_being_anonymous_that_does_not_exist(wandb: ModuleType) -> None:
+    """Is told apart from the one that only a server offers."""
+    with pytest.raises(UsageError, match="choose one of allow, never, must"):
+        wandb.init(project="shop", anonymous="maybe")
+    with pytest.raises(UnsupportedError, match="needs a server"):
+        wandb.init(project="shop", anonymous="must")
