@@ -10,9 +10,7 @@ Bytes are identified by what was read, never by a file's time or size: there is 
 """
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,30 +18,16 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from storage.blob.backend import Backend, Staged
-from storage.blob.pool import pool
+from storage.blob.intake import Taken, measure, peek, peek_all, pour
 from storage.blob.source import Source, patiently
-from storage.digest import Blob, Digest, Hasher
-from storage.errors import BlobMissing, Refused, SourceChanged, Unavailable, listed
+from storage.digest import Blob, Digest
+from storage.errors import BlobMissing, Refused, Unavailable, listed
 from storage.layout import blob_key
 from storage.ledger import BlobRecord, BlobState, Ledger
 
-SMALL = 1 << 20
-"""Files up to this size are read whole and hashed in memory before anything is written."""
-STEP = 1 << 22
-"""Bytes of a large file read ahead while the step before is hashed and written."""
 PINS = 5000
 """Digests pinned in one transaction."""
 _BATCH = 64 << 20
-_SHARE = 16
-_THREADS = max(2, min(8, os.cpu_count() or 2))
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A file taken in: its bytes, and whether its owner may execute it."""
-
-    blob: Blob
-    executable: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +39,6 @@ class Count:
 
     def plus(self, size: int) -> "Count":
         return Count(self.blobs + 1, self.bytes + size)
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """A small file's bytes; `data` is None for a file that is too large to hold."""
-
-    taken: Taken | None
-    data: bytes | None
 
 
 class Place(Protocol):
@@ -142,11 +118,11 @@ class Session:
             SourceChanged: it changed while it was read, every time we tried.
             StoreFull, ReadOnlyStore: the store cannot take it.
         """
-        read = patiently(lambda: self._peek(path))
-        if read.taken is None or read.data is None:
+        small = peek(path, self.store.algorithm)
+        if small is None:
             return patiently(lambda: self._take_large(path, stable=stable))
-        self.take_blobs([(read.taken.blob, read.data)])
-        return read.taken
+        self.take_blobs([(small.taken.blob, small.data)])
+        return small.taken
 
     def take_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Taken]:
         """As `take_file` for many, read and hashed by a few threads; the answers are in the order of `paths`.
@@ -156,11 +132,11 @@ class Session:
         taken: list[Taken] = []
         batch: list[tuple[Blob, bytes]] = []
         held = 0
-        for path, read in self._peek_all(paths):
-            if read.taken is not None and read.data is not None:
-                taken.append(read.taken)
-                batch.append((read.taken.blob, read.data))
-                held += len(read.data)
+        for path, small in peek_all(paths, self.store.algorithm):
+            if small is not None:
+                taken.append(small.taken)
+                batch.append((small.taken.blob, small.data))
+                held += len(small.data)
             else:
                 taken.append(patiently(lambda path=path: self._take_large(path, stable=False)))  # type: ignore[misc]  # mypy cannot infer a lambda's default
             if len(batch) >= PINS or held >= _BATCH:
@@ -282,42 +258,13 @@ class Session:
         self._safe.add(blob.digest)
         self.stored = self.stored.plus(blob.size)
 
-    def _peek(self, path: Path) -> _Read:
-        """A small file, read and hashed; of a large one only that it is large."""
-        with Source(path) as source:
-            if source.size > SMALL:
-                return _Read(None, None)
-            data = source.whole()
-            return _Read(Taken(Blob.of(data, self.store.algorithm), source.is_executable), data)
-
-    def _peek_all(self, paths: Sequence[Path]) -> Iterator[tuple[Path, _Read]]:
-        """Every path with what `_peek` says of it, in order; a bounded number of them is read ahead."""
-        if not paths:
-            return
-
-        def share(at: int) -> list[tuple[Path, _Read]]:
-            return [(path, patiently(lambda path=path: self._peek(path))) for path in paths[at : at + _SHARE]]  # type: ignore[misc]  # as above
-
-        running: deque[Future[list[tuple[Path, _Read]]]] = deque()
-        with pool(_THREADS) as threads:
-            try:
-                for at in range(0, len(paths), _SHARE):
-                    running.append(threads.submit(share, at))
-                    if len(running) > _THREADS:
-                        yield from running.popleft().result()
-                while running:
-                    yield from running.popleft().result()
-            finally:
-                for future in running:
-                    future.cancel()
-
     def _take_large(self, path: Path, *, stable: bool) -> Taken:
         """Stage while hashing, then pin, then drop the copy when it was not needed."""
         with Source(path) as source:
-            if stable and self._is_stored(blob := _hashed(source, self.store.algorithm)):
+            if stable and self._is_stored(blob := measure(source, self.store.algorithm)):
                 return Taken(blob, source.is_executable)
         with Source(path) as source, self._backend.stage(self.id) as staged:
-            taken = Taken(_pour(source, staged, self.store.algorithm), source.is_executable)
+            taken = Taken(pour(source, staged, self.store.algorithm), source.is_executable)
         try:
             is_stored = self._is_stored(taken.blob)
         except BaseException:
@@ -332,29 +279,6 @@ class Session:
     def _is_stored(self, blob: Blob) -> bool:
         self._pin([blob])
         return self._is_known(blob.digest, must_ask=True)
-
-
-def _hashed(source: Source, algorithm: str) -> Blob:
-    hasher = Hasher(algorithm)
-    for chunk in source.chunks(STEP):
-        hasher.update(chunk)
-    return hasher.blob()
-
-
-def _pour(source: Source, staged: Staged, algorithm: str) -> Blob:
-    """Copy a source: while one step is read, the step before is hashed and written, each in its own thread."""
-    hasher = Hasher(algorithm)
-    running: list[Future[None]] = []
-    with pool(2) as threads:
-        for chunk in source.chunks(STEP):
-            for future in running:
-                future.result()
-            running = [threads.submit(hasher.update, chunk), threads.submit(staged.write, chunk)]
-        for future in running:
-            future.result()
-    if hasher.size != source.size:
-        raise SourceChanged(f"{source.path} changed while it was read: wait until its writer is done, then call again")
-    return hasher.blob()
 
 
 def sweep_dead(backend: Backend, ledger: Ledger) -> list[str]:

@@ -12,7 +12,7 @@ import pytest
 from storage.blob import disk
 from storage.blob.cache import Cache
 from storage.blob.home import Home
-from storage.blob.session import SMALL
+from storage.blob.intake import SMALL
 from storage.blob.store import Store
 from storage.digest import Blob, Digest
 from storage.layout import parse_blob_key

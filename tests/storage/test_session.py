@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from storage.blob import source
+from storage.blob.intake import SMALL
 from storage.blob.local import LocalBackend
 from storage.blob.memory import MemoryBackend
-from storage.blob.session import SMALL, Count, Session, sweep_dead
+from storage.blob.session import Count, Session, sweep_dead
 from storage.blob.store import Store
 from storage.digest import Blob
 from storage.errors import BlobMissing, Missing, Refused, SourceChanged, StoreFull, Unavailable, UnsafeLink, UnsupportedFile
