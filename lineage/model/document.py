@@ -145,7 +145,9 @@ class _Check:
                 return convert(self, value, where, depth)
         if hasattr(value, "tolist") and hasattr(value, "dtype"):
             return self.plain(_unwrapped(value), where, depth)
-        raise InvalidMetadata(f"{where} is a {type(value).__name__}, which JSON cannot hold: give text, a number, a list or a dictionary")
+        raise InvalidMetadata(
+            f"{where} is of type {type(value).__name__}, which JSON cannot hold: give text, a number, a list or a dictionary"
+        )
 
     def _text(self, value: str, where: str, _depth: int) -> str:
         return _plain_text(value, where)

@@ -15,7 +15,7 @@ from lineage.actions.record import record
 from lineage.actions.start import Opening, start_run
 from lineage.actions.walk import graph
 from lineage.model.artifact import CollectionRecord, VersionRecord
-from lineage.model.errors import NotFound, UsageError
+from lineage.model.errors import InvalidName, NotFound, UsageError
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
 from lineage.model.project import ProjectRecord, Visibility
 from lineage.model.run import RunRecord, RunState
@@ -32,6 +32,8 @@ from lineage.sdk.settings import Settings, resolve
 from lineage.sdk.sweep import Sweep
 
 _ID = "_id/"
+MOST_DIGITS = 19
+"""Digits of the least number that the catalogue cannot hold."""
 
 
 class Api:
@@ -113,7 +115,7 @@ class Api:
         """The version that `name` means."""
         text = str(name).removeprefix("wandb-artifact://").removeprefix("lineage-artifact://")
         if text.startswith(_ID):
-            return find.version_by_id(self.engine, int(text.removeprefix(_ID)))
+            return find.version_by_id(self.engine, _order(text.removeprefix(_ID)))
         return find.version(self.engine, placed(ArtifactPath.parse(name), self))
 
     def artifact(self, name: str, type: str | None = None) -> Artifact:  # noqa: A002  # the W&B word
@@ -309,6 +311,12 @@ class Api:
 
     def __repr__(self) -> str:
         return f"<Api of {self.settings.place}>"
+
+
+def _order(text: str) -> int:
+    if not (text.isdecimal() and len(text) < MOST_DIGITS):
+        raise InvalidName(f"{text!r} is no artifact's id: an id is a whole number, as artifact.id gives it")
+    return int(text)
 
 
 offer(Api)

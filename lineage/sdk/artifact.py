@@ -182,7 +182,7 @@ class Artifact(Content, Builder, Label, Membership, Kin):
         Raises:
             Conflict: it carries aliases, and `delete_aliases` is false.
         """
-        host, version = self._committed("delete")
+        host, version = self._committed("version")
         if version.source is not None:
             unlink_version(host.engine, version)
             return

@@ -13,7 +13,8 @@ from typing import IO, Any
 
 from lineage.model.errors import ArtifactFinalizedError, UsageError
 from lineage.sdk.draft import Draft
-from lineage.sdk.entry import ManifestEntry
+from lineage.sdk.entry import SCHEMES, ManifestEntry
+from lineage.sdk.host import default_host
 from lineage.sdk.media import KINDS, Media, entry_name
 from lineage.sdk.progress import progress
 from lineage.sdk.terminal import termlog, termwarn
@@ -112,13 +113,16 @@ class Builder:
     ) -> list[ManifestEntry]:
         """The entries of what `uri` names now: one object, or every object below a prefix, each pinned by ETag, version id and size.
 
-        An entry of another artifact may be given instead: then this artifact holds the same content.
+        An entry of another artifact may be given instead, or its `ref_url()`: then this artifact holds the same content.
 
         Raises:
+            NotFound, KeyError: there is no such artifact, or no such entry of it.
             InvalidReference, TooManyObjects: the URI cannot be pinned as asked; nothing was added.
             ReferenceMissing, Unreadable, RemoteUnavailable: it is not there, or could not be found out.
         """
         draft = self._open_draft()
+        if isinstance(uri, str) and uri.startswith(SCHEMES):
+            uri = _entry_at(uri)
         if isinstance(uri, ManifestEntry):
             return [self._add_entry(draft, uri, name)]
         path = None if name is None else draft.path_for(name, overwrite=True)
@@ -146,6 +150,8 @@ class Builder:
         path = draft.path_for(name)
         if path in draft.tree.entries:
             raise UsageError(f"artifact {draft.name!r} holds {printable(path)} already: remove it first, or choose another name")
+        if not set(mode) & set("xwa"):
+            raise FileNotFoundError(f"new_file({name!r}, mode={mode!r}) would open a file that is not there yet: use 'x', 'w', 'a' or 'wb'")
         folder = Path(tempfile.mkdtemp(prefix="lineage-"))
         try:
             with (folder / "new").open(mode, encoding=None if "b" in mode else encoding or "utf-8") as file:
@@ -198,6 +204,13 @@ class Builder:
         """From now on nothing can be added; logging does this by itself."""
         if self._draft is not None:
             self._draft.is_final = True
+
+
+def _entry_at(uri: str) -> ManifestEntry:
+    number, _, path = uri.partition("://")[2].partition("/")
+    host = default_host()
+    entry: ManifestEntry = host.artifact_of(host.version_of(f"{SCHEMES[1]}_id/{number}")).get_entry(path)
+    return entry
 
 
 def _check_policy(policy: str) -> None:

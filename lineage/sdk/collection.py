@@ -6,6 +6,7 @@ from lineage.actions import find
 from lineage.actions.delete import delete_collection
 from lineage.actions.update import update_collection
 from lineage.model.artifact import CollectionRecord
+from lineage.model.errors import NotFound
 from lineage.model.names import ArtifactPath, ProjectPath
 from lineage.sdk.host import Host
 from lineage.sdk.page import Page
@@ -98,8 +99,10 @@ class ArtifactType:
         return Page.over(found, self._host.collection_of, per_page)
 
     def collection(self, name: str) -> ArtifactCollection:
-        """Its collection of that name."""
+        """Its collection of that name. Raises: NotFound, also when it is of another type."""
         record = find.collection(self._host.engine, ArtifactPath(name, None, self._path.project, self._path.entity))
+        if record.type != self.name:
+            raise NotFound(f"{record.path} is of type {record.type!r}, not {self.name!r}")
         return ArtifactCollection(record, self._host)
 
     def __repr__(self) -> str:

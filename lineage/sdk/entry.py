@@ -11,6 +11,9 @@ from typing import Any, Protocol
 from lineage.model.errors import UsageError
 from storage.entry import Entry, Kind, printable
 
+SCHEMES = ("lineage-artifact://", "wandb-artifact://")
+"""How a URI of an entry begins; the version's id and the path follow."""
+
 
 class Owner(Protocol):
     """What an entry asks its artifact."""
@@ -103,7 +106,7 @@ class ManifestEntry:
         """
         if self._owner.id is None:
             raise UsageError(f"entry {printable(self.path)} belongs to a draft: log the artifact first")
-        return f"lineage-artifact://{self._owner.id}/{self.path}"
+        return f"{SCHEMES[0]}{self._owner.id}/{self.path}"
 
     def to_json(self) -> dict[str, Any]:
         """What the W&B manifest would say of it."""

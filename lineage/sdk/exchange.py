@@ -5,6 +5,7 @@ Logging is done when the call returns: nothing that was acknowledged can be lost
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from lineage.sdk.host import Host, artifacts
 from lineage.sdk.kin import Kin
 from lineage.sdk.label import listed
 from lineage.sdk.media import Histogram, Media
+from lineage.sdk.membership import link_target
 from lineage.sdk.page import Page
 from lineage.sdk.terminal import termlog, termwarn
 from storage.blob.store import Store
@@ -205,11 +207,10 @@ class Exchange(Kin):
     def link_artifact(self, artifact: Any, target_path: str, aliases: Sequence[str] | str | None = None) -> Any:
         """The artifact as seen through the collection `[entity/][project/]collection`; a draft is logged first."""
         self._require_alive()
+        target, place = link_target(target_path), self._place
+        full = replace(target, project=target.project or place.name, entity=target.entity or place.entity)
         if artifact.is_draft():
             self.log_artifact(artifact)
-        target = ArtifactPath.parse(target_path)
-        place = self._place
-        full = ArtifactPath(target.collection, None, target.project or place.name, target.entity or place.entity)
         return artifact.link(str(full), aliases)
 
     def link_model(

@@ -12,7 +12,7 @@ from typing import Any
 from lineage.actions.update import UNSET, effective_ttl, move_aliases, update_version
 from lineage.model.artifact import VersionRecord
 from lineage.model.document import check_document
-from lineage.model.errors import ArtifactNotLoggedError, UsageError
+from lineage.model.errors import ArtifactNotLoggedError, InvalidName, UsageError
 from lineage.model.names import LATEST, check_alias, check_tag
 from lineage.model.retention import TTL, ArtifactTTL, Policy
 from lineage.sdk.terminal import termwarn
@@ -109,10 +109,12 @@ class Label(Version):
 
     def _push(self) -> None:
         """Write what was edited through to the catalogue."""
-        host, version = self._committed("save")
+        host, version = self._committed("version")
         metadata = check_document(self._metadata)
         added = [check_alias(alias) for alias in self._aliases if alias not in version.aliases and alias != LATEST]
         removed = [alias for alias in version.aliases if alias not in self._aliases and alias != LATEST]
+        if LATEST in self._aliases and LATEST not in version.aliases:
+            raise InvalidName(f"{version.name} cannot take 'latest', which stands on the version logged last: log {version.name} again")
         if LATEST in version.aliases and LATEST not in self._aliases:
             termwarn(f"{version.name} stays 'latest': the store gives that alias to the version logged last")
         fresh = update_version(

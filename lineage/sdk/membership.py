@@ -30,11 +30,12 @@ class Membership(Version):
 
     def link(self, target_path: str, aliases: Sequence[str] | str | None = None) -> Self:
         """The same version, seen through the collection `[entity/][project/]collection`; drafts are logged first."""
+        target = link_target(target_path)
+        given = [check_alias(alias) for alias in listed(aliases) if alias != LATEST]
         if self._draft is not None:
             self.save()
-        host, version = self._committed("link")
-        given = [check_alias(alias) for alias in listed(aliases) if alias != LATEST]
-        return type(self).of(link_version(host.engine, version, placed(ArtifactPath.parse(target_path), host), given), host)
+        host, version = self._committed("version")
+        return type(self).of(link_version(host.engine, version, placed(target, host), given), host)
 
     def unlink(self) -> None:
         """Take it out of the collection it is linked into.
@@ -42,7 +43,7 @@ class Membership(Version):
         Raises:
             UsageError: this is the version itself, not a link.
         """
-        host, version = self._committed("unlink")
+        host, version = self._committed("version")
         if version.source is None:
             raise UsageError(f"{version.path} is no link: delete() removes the version itself")
         unlink_version(host.engine, version)
@@ -91,3 +92,15 @@ class Membership(Version):
     @property
     def source_collection(self) -> Any:
         return self.source_artifact.collection
+
+
+def link_target(text: str) -> ArtifactPath:
+    """The collection that a link leads into.
+
+    Raises:
+        InvalidName, UsageError: it is none; a version or an alias was named too.
+    """
+    path = ArtifactPath.parse(text)
+    if path.selector is not None:
+        raise UsageError(f"{text!r} names a version: a link leads into a collection, leave ':{path.selector}' out or give it as aliases=")
+    return path

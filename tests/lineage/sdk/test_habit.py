@@ -1,11 +1,14 @@
 """Habits of people who have written W&B scripts for years: what they type without looking it up works, or says what to type instead."""
 
+from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 
-from lineage.errors import UnsupportedError, UsageError
+from lineage.errors import CommError, InvalidName, NotFound, UnsupportedError, UsageError
 
 GRID = {"method": "grid", "parameters": {"lr": {"values": [1, 2]}}}
 
@@ -83,3 +86,59 @@ def test_a_way_of_being_anonymous_that_does_not_exist(wandb: ModuleType) -> None
         wandb.init(project="shop", anonymous="maybe")
     with pytest.raises(UnsupportedError, match="needs a server"):
         wandb.init(project="shop", anonymous="must")
+
+
+def test_latest_cannot_be_given_away(wandb: ModuleType, logged: Callable[..., Any]) -> None:
+    """Putting it on an older version is refused and says how it moves; naming it beside others on the newest is harmless."""
+    logged("data", "one"), logged("data", "two")
+    older, newest = (wandb.Api().artifact(f"shop/data:v{number}") for number in (0, 1))
+    older.aliases.append("latest")
+    with pytest.raises(InvalidName, match="log data:v0 again"):
+        older.save()
+    newest.aliases = ["latest", "best"]
+    newest.save()
+    assert ("v1", "v1") == tuple(wandb.Api().artifact(f"shop/data:{alias}").version for alias in ("latest", "best"))
+
+
+@pytest.mark.parametrize("target", ["shelf/data:v0", "shelf/data:best", "a/b/c/d", "bad name", ""])
+def test_a_link_that_leads_nowhere_logs_nothing(wandb: ModuleType, target: str) -> None:
+    """A target that is no collection is refused before the draft is logged; nothing of it is dropped in silence."""
+    with wandb.init(project="shop"):
+        with pytest.raises(UsageError):
+            wandb.run.link_artifact(wandb.Artifact("data", type="dataset"), target)
+        with pytest.raises(UsageError):
+            wandb.Artifact("data", type="dataset").link(target)
+    assert not wandb.Api().artifact_exists("shop/data:latest")
+
+
+def test_a_type_knows_only_its_own_collections(wandb: ModuleType, logged: Callable[..., Any]) -> None:
+    """A data set is not found among the models."""
+    logged("data", type="dataset")
+    assert "data" == wandb.Api().artifact_type("dataset", "shop").collection("data").name
+    with pytest.raises(CommError, match="is of type 'dataset', not 'model'"):
+        wandb.Api().artifact_type("model", "shop").collection("data")
+
+
+def test_the_uri_of_an_entry_is_the_entry(wandb: ModuleType, logged: Callable[..., Any]) -> None:
+    """What `ref_url` gives, `add_reference` takes: the same bytes in another artifact, and a typed no for what is not there."""
+    entry = logged("data", "hello").get_entry("file1.txt")
+    with wandb.init(project="shop") as run:
+        other = wandb.Artifact("other", type="dataset")
+        for uri in (entry.ref_url(), entry.ref_url().replace("lineage-", "wandb-")):
+            assert ["again.txt"] == [face.path for face in other.add_reference(uri, name="again.txt")]
+        run.log_artifact(other)
+        assert "hello" == Path(other.get_entry("again.txt").download()).read_text()
+        for uri, refusal in (
+            ("lineage-artifact://99/file1.txt", NotFound),
+            ("lineage-artifact://x/file1.txt", InvalidName),
+            (f"lineage-artifact://{'9' * 40}/file1.txt", InvalidName),
+            (entry.ref_url() + "x", KeyError),
+        ):
+            with pytest.raises(refusal):
+                wandb.Artifact("third", type="dataset").add_reference(uri)
+
+
+def test_a_new_file_is_not_read(wandb: ModuleType) -> None:
+    """The mode `r` says what to use, and not which temporary file was missing."""
+    with pytest.raises(FileNotFoundError, match="use 'x', 'w', 'a' or 'wb'"):
+        wandb.Artifact("data", type="dataset").new_file("x", mode="r").__enter__()
