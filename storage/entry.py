@@ -178,7 +178,7 @@ def check_tree(paths: Iterable[str]) -> None:
         while "/" in parent:
             parent = parent.rpartition("/")[0]
             if parent in spelled:
-                raise InvalidManifest(f"entry {spelled[parent]!r} cannot be both a file and the directory of {path!r}")
+                raise InvalidManifest(f"entry {spelled[parent]!r} cannot be both a file and the directory of {path!r}: rename one")
 
 
 def unportable(paths: Iterable[str]) -> list[str]:

@@ -102,7 +102,7 @@ def build(entries: Iterable[Entry], algorithm: str = DEFAULT_ALGORITHM) -> Built
     ordered = sorted(listed, key=lambda entry: entry.order)
     for one, other in pairwise(ordered):
         if one.path == other.path:
-            raise InvalidManifest(f"entry {one.path!r} is there twice")
+            raise InvalidManifest(f"entry {one.path!r} is there twice: leave one out")
     check_tree(entry.path for entry in ordered)
     blobs: dict[Digest, tuple[Blob, bytes]] = {}
     segments = []

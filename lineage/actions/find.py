@@ -52,7 +52,7 @@ def run_by_id(engine: Engine, run_id: int) -> RunRecord:
     with engine.catalog.read() as c:
         found = runs_.get(c, run_id)
     if found is None:
-        raise RunNotFoundError(f"there is no run number {run_id}")
+        raise RunNotFoundError(f"there is no run number {run_id}: find it by its id, or list the runs of its project")
     return found
 
 
@@ -136,7 +136,7 @@ def version_by_id(engine: Engine, version_id: int) -> VersionRecord:
     with engine.catalog.read() as c:
         found = versions_.get(c, version_id)
     if found is None:
-        raise NotFound(f"there is no artifact version number {version_id}")
+        raise NotFound(f"there is no artifact version number {version_id}: find it by its name, or list what there is with `lineage ls`")
     return found
 
 

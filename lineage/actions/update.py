@@ -181,5 +181,5 @@ def effective_ttl(engine: Engine, version: VersionRecord) -> Policy:
     with engine.catalog.read() as c:
         place = projects.find(c, entity, project)
         if place is None:
-            raise NotFound(f"there is no project {entity}/{project}")
+            raise NotFound(f"there is no project {entity}/{project}: list those there are with `lineage ls`")
         return version.policy.effective(projects.type_policy(c, place.id, version.type), place.policy)

@@ -110,7 +110,9 @@ def _ordering(order: Order) -> tuple[str, tuple[Any, ...], str]:
         joins = " LEFT JOIN json_each(run.config) AS sorting ON sorting.key = ?"
         return joins, (order.field.key,), f" ORDER BY sorting.value IS NULL, sorting.value {way}, run.id"
     if order.field.place not in _COLUMNS:
-        raise UsageError(f"runs cannot be ordered by {order.field.place}")
+        raise UsageError(
+            f"runs cannot be ordered by {order.field.place}: choose one of {', '.join(_COLUMNS)}, config.<key>, summary_metrics.<key>"
+        )
     column = _COLUMNS[order.field.place]
     return "", (), f" ORDER BY {column} IS NULL, {column} {way}, run.id"
 

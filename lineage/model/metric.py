@@ -41,11 +41,13 @@ def flat(values: object) -> dict[str, Any]:
         prefix, level = stack.pop()
         for key, value in level.items():
             if not isinstance(key, str):
-                raise InvalidMetadata(f"metric key {key!r} must be text")
+                raise InvalidMetadata(f"metric key {key!r} must be text: name metrics with strings")
             name = _check_key(f"{prefix}{key}")
             if isinstance(value, Mapping) and value and "_type" not in value:
                 if name.count(".") > 32:
-                    raise InvalidMetadata(f"metric {name[:80]!r} is nested too deep")
+                    raise InvalidMetadata(
+                        f"metric {name[:80]!r} is nested too deep: 32 levels are kept, log what lies deeper under names of its own"
+                    )
                 stack.append((f"{name}.", value))
             else:
                 found[name] = plain(value, name)
@@ -56,7 +58,7 @@ def flat(values: object) -> dict[str, Any]:
 
 def _check_key(name: str) -> str:
     if not name or len(name) > MAX_KEY:
-        raise InvalidMetadata(f"metric key {name[:40]!r} must have 1 to {MAX_KEY} characters")
+        raise InvalidMetadata(f"metric key {name[:40]!r} must have 1 to {MAX_KEY} characters: choose another")
     check_words(name, f"metric key {name!r}")
     return name
 

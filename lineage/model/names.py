@@ -49,9 +49,9 @@ def _check_text(name: object, what: str, limit: int = MAX_NAME) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        raise InvalidName(f"{what} {name!r} is not valid UTF-8") from None
+        raise InvalidName(f"{what} {name!r} is not valid UTF-8: choose another") from None
     if name in (".", ".."):
-        raise InvalidName(f"{what} may not be {name!r}")
+        raise InvalidName(f"{what} may not be {name!r}: choose another")
     return name
 
 
@@ -93,7 +93,7 @@ def _check_free(name: object, what: str) -> str:
     text = _check_text(name, what)
     bad = sorted(_PROJECT_FORBIDDEN.intersection(text))
     if bad:
-        raise InvalidName(f"{what} {text!r} may not hold {' '.join(bad)}")
+        raise InvalidName(f"{what} {text!r} may not hold {' '.join(bad)}: leave it out")
     return text
 
 

@@ -92,7 +92,7 @@ class Space:
             raise UsageError(f"sweep goal {metric.get('goal')!r}: choose one of {', '.join(GOALS)}")
         cap = checked.get("run_cap")
         if cap is not None and (not isinstance(cap, int) or isinstance(cap, bool) or cap < 1):
-            raise UsageError(f"run_cap {cap!r} must be a positive whole number")
+            raise UsageError(f"run_cap {cap!r} must be a positive whole number: leave it out to have no cap")
         parameters = checked.get("parameters")
         if not isinstance(parameters, dict) or not parameters:
             raise UsageError("a sweep needs 'parameters', a dictionary of at least one")

@@ -102,7 +102,7 @@ def _real_root(root: Path) -> str:
     except FileNotFoundError as error:
         raise Missing(f"{printable(str(root))} is not there: name a directory that exists") from error
     except OSError as error:
-        raise Unreadable(f"{printable(str(root))} may not be looked at ({error.strerror})") from error
+        raise Unreadable(f"{printable(str(root))} may not be looked at ({error.strerror}): give this user the right to read it") from error
     if not stat.S_ISDIR(about.st_mode):
         raise UnsupportedFile(f"{printable(str(root))} is not a directory: add it as a file")
     return real
