@@ -114,6 +114,13 @@ _DOORS = ("data_types", "errors", "plot", "util")
 """Modules people reach as attributes."""
 _NOW = ("config", "run", "summary")
 """Names whose value is that of the current run."""
+_MEDIUM = ": this medium is not offered, put its file into an artifact (artifact.add_file, run.log_artifact)"
+_INSTEAD = dict.fromkeys(("Audio", "EvalTable", "Graph", "Molecule", "Object3D", "Plotly", "Video", "box3d"), _MEDIUM) | {
+    "apis": ": the public API is lineage.Api",
+    "env": ": the README lists the environment variables that are read",
+    "require": ": there is nothing to be required, leave the call out",
+}
+"""Names of the W&B client that are not here → what to do instead."""
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = sorted([*_ROOM_OF, *_NOW, *_DOORS, "__version__"])  # noqa: PLE0605  # the tables are the list
@@ -126,7 +133,7 @@ def __getattr__(name: str) -> Any:
         return import_module(f"lineage.{name}")
     room = _ROOM_OF.get(name)
     if room is None:
-        raise AttributeError(f"module 'lineage' has no attribute {name!r}")
+        raise AttributeError(f"module 'lineage' has no attribute {name!r}{_INSTEAD.get(name, '')}")
     if room in _NEEDS:
         import_module(_NEEDS[room])
     value = globals()[name] = getattr(import_module(room), name)

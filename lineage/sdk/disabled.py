@@ -1,10 +1,12 @@
 """The run of `mode="disabled"`: every call is accepted, nothing is checked, kept or written, and no disk is touched."""
 
+import tempfile
 from types import TracebackType
 from typing import Any, Self
 
 from lineage.sdk.active import ACTIVE
 from lineage.sdk.config import parse_config
+from lineage.sdk.settings import Settings
 from storage.blob.memory import MemoryBackend
 from storage.blob.store import Store
 from storage.ledger import MemoryLedger
@@ -60,18 +62,19 @@ class DisabledRun:
     """See the top of this file."""
 
     disabled, offline, resumed = True, False, False
-    url = project_url = sweep_url = sweep_id = group = job_type = notes = None
+    url = project_url = sweep_url = sweep_id = sweep = group = job_type = notes = None
     entity = project = DUMMY
     mode = "disabled"
     step = starting_step = 0
     tags: tuple[str, ...] = ()
 
-    def __init__(self, name: str | None = None, run_id: str | None = None, config: Any = None) -> None:
+    def __init__(self, name: str | None = None, run_id: str | None = None, config: Any = None, settings: Settings | None = None) -> None:
         self.id = run_id or DUMMY
         self.name = name or f"{DUMMY}-run"
         self.config = Loose(parse_config(config))
         self.summary = Loose()
         self.path = f"{DUMMY}/{DUMMY}/{self.id}"
+        self.settings = settings or Settings(mode="disabled")
 
         self.store = Store(MemoryBackend(), MemoryLedger(), DUMMY)
         """Where a draft's bytes go: nowhere, after the process."""
@@ -83,7 +86,40 @@ class DisabledRun:
     def _none(self, *_: object, **__: object) -> None:
         return None
 
-    log = log_code = define_metric = alert = mark_preempting = watch = unwatch = save = restore = get_url = _none
+    @property
+    def dir(self) -> str:
+        """A directory that is there in any case: scripts write into it."""
+        return tempfile.gettempdir()
+
+    @property
+    def sync_dir(self) -> str:
+        return self.dir
+
+    @property
+    def config_static(self) -> dict[str, Any]:
+        """A copy of the configuration."""
+        return self.config.as_dict()
+
+    def status(self) -> dict[str, Any]:
+        return {"state": "disabled", "step": self.step}
+
+    def logged_artifacts(self, per_page: int = 100) -> list[Any]:  # the W&B signature
+        """None."""
+        return []
+
+    used_artifacts = logged_artifacts
+
+    def upstream(self, *_: object, **__: object) -> Nothing:
+        """Nothing, which answers every call."""
+        return Nothing()
+
+    downstream = upstream
+
+    def project_name(self) -> str:
+        return DUMMY
+
+    log = log_code = define_metric = alert = mark_preempting = watch = unwatch = save = restore = _none
+    get_url = get_project_url = get_sweep_url = display = _none
     use_artifact = link_artifact = upsert_artifact = finish_artifact = use_model = link_model = plot_table = _none
     log_model = log_artifact
 

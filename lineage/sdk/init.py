@@ -86,7 +86,7 @@ def init(
         return previous
     given = parse_config(config, config_include_keys, config_exclude_keys)
     if wanted.mode == "disabled":
-        run: Any = DisabledRun(wanted.run_name, wanted.run_id, given)
+        run: Any = DisabledRun(wanted.run_name, wanted.run_id, given, wanted)
     else:
         run = _start(wanted, given, allow_val_change=allow_val_change)
     ACTIVE.begin(run, is_current=wanted.reinit != "create_new")

@@ -6,7 +6,7 @@ by `update`. The run of this very process is `run.Run`; both answer the same que
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import Any, NoReturn
 
 from lineage.actions import find
 from lineage.actions.delete import delete_run
@@ -14,7 +14,7 @@ from lineage.actions.update import update_run, update_summary
 from lineage.actions.use import use_version
 from lineage.actions.walk import logged, used
 from lineage.graph.traverse import NodeId
-from lineage.model.errors import UsageError
+from lineage.model.errors import UnsupportedError, UsageError
 from lineage.model.metric import Row
 from lineage.model.names import RunPath
 from lineage.model.run import ALIVE, RunRecord, RunState
@@ -177,6 +177,12 @@ class PastRun(Kin):
         """Record that the run used a logged artifact; answers with it."""
         use_version(self._host.engine, self._record.id, artifact.require("id"), use_as)
         return artifact
+
+    def file(self, *_: object, **__: object) -> NoReturn:
+        """Not offered: what a run keeps are artifacts."""
+        raise UnsupportedError("runs keep no files here: what a run made is in run.logged_artifacts(), and each can be downloaded")
+
+    files = upload_file = file
 
     # ── what may be edited ────────────────────────────────────────────────────────────────────────────────────────────────────────
 

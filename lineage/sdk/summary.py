@@ -45,6 +45,11 @@ class Summary:
         """A copy, nested again where keys were nested."""
         return {name: self[name] for name in self}
 
+    @property
+    def _json_dict(self) -> dict[str, Any]:
+        """The name under which the W&B documentation's export of runs reads it."""
+        return self.as_dict()
+
     def keys(self) -> list[str]:
         return list(self)
 

@@ -142,3 +142,35 @@ def test_a_new_file_is_not_read(wandb: ModuleType) -> None:
     """The mode `r` says what to use, and not which temporary file was missing."""
     with pytest.raises(FileNotFoundError, match="use 'x', 'w', 'a' or 'wb'"):
         wandb.Artifact("data", type="dataset").new_file("x", mode="r").__enter__()
+
+
+def test_a_disabled_run_has_every_name_a_run_has(wandb: ModuleType) -> None:
+    """A script that works with the mode on works with it off; only what other rooms of this program call is missing."""
+    ours = {"adopt", "engine", "keep_config", "keep_media", "project_path", "remember_for_resume"}
+    with wandb.init(mode="disabled", config={"lr": 1}) as run:
+        assert ours == {name for name in dir(wandb.Run) if not name.startswith("_") and not hasattr(run, name)}
+        assert Path(run.dir).is_dir()
+        assert ({"lr": 1}, [], "disabled") == (run.config_static, run.used_artifacts(), run.settings.mode)
+
+
+def test_the_documented_export_of_runs_works(wandb: ModuleType) -> None:
+    """The snippet from the W&B guide: summaries by `_json_dict`, configurations without what begins with an underscore."""
+    with wandb.init(project="shop", config={"lr": 1, "_hidden": 2}) as run:
+        run.log({"loss": {"train": 0.5}})
+    table = [
+        (run.summary._json_dict, {key: value for key, value in run.config.items() if not key.startswith("_")}, run.name)
+        for run in wandb.Api().runs("shop")
+    ]
+    assert [({"loss": {"train": 0.5}}, {"lr": 1}, run.name)] == table
+    with pytest.raises(UnsupportedError, match="logged_artifacts"):
+        wandb.Api().runs("shop")[0].file("model.pt")
+
+
+@pytest.mark.parametrize("name", ["Video", "Audio", "Object3D", "require", "apis"])
+def test_a_name_that_is_not_offered_says_what_is(wandb: ModuleType, name: str) -> None:
+    """`hasattr` is still false, as code that asks first expects; a name nobody knows has no advice."""
+    assert not hasattr(wandb, name)
+    with pytest.raises(AttributeError, match=f"no attribute {name!r}: "):
+        getattr(wandb, name)
+    with pytest.raises(AttributeError, match=r"no attribute 'Vidoe'$"):
+        wandb.Vidoe  # noqa: B018  # asking is the test
