@@ -188,14 +188,17 @@ class LedgerContract:
         assert {ONE.digest} == unreachable(house)
 
     def test_everything_may_be_repeated(self, house: LedgerHouse) -> None:
-        """Pinning twice and closing twice change nothing."""
+        """Pinning twice and closing twice change nothing; the answer says which closing it was, and that a commit had closed it before."""
         session = house.ledger.open_session()
         first = house.ledger.pin(session, house.domain, [ONE])
 
         assert dict(first) == dict(house.ledger.pin(session, house.domain, [ONE]))
-        house.ledger.close_session(session)
-        house.ledger.close_session(session)
+        assert (True, False) == (house.ledger.close_session(session), house.ledger.close_session(session))
         assert session not in house.ledger.open_sessions()
+
+        committed = house.ledger.open_session()
+        house.commit(committed, [])
+        assert not house.ledger.close_session(committed)
 
     def test_sessions_are_listed_while_open(self, house: LedgerHouse) -> None:
         """An open session is listed, a closed one is not, and two never share a name."""

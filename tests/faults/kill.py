@@ -14,6 +14,7 @@ import pickle
 import shutil
 import signal
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -105,7 +106,9 @@ def observed(act: Callable[[int, str], None]) -> Iterator[None]:
 def die_at(k: int, task: Callable[[Callable[[object], None]], None]) -> tuple[bool, list[Any]]:
     """Do `task` in a child that dies at its k-th effect: whether it came to its end, and what it had told by then."""
     reader, writer = os.pipe()
-    child = os.fork()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # another test's server may have a thread: the child does not need it
+        child = os.fork()
     if child == 0:
         os.close(reader)
         signal.alarm(PATIENCE)
