@@ -17,7 +17,7 @@ from lineage.catalog import collection as collections
 from lineage.catalog import edge as edges
 from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
-from lineage.model.artifact import VersionRecord
+from lineage.model.artifact import VersionRecord, require_type
 from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, UsageError
 from lineage.model.names import LATEST, check_alias, check_collection, check_tag, check_type
@@ -152,8 +152,7 @@ def _commit(
         if not blobs.is_open(c, session.id):
             raise Conflict("this writer was given up for dead while it was away: log again, nothing was recorded")
         collection_id, type_ = collections.ensure(c, project.id, draft.name, draft.type, now)
-        if type_ != draft.type:
-            raise UsageError(f"artifact {draft.name!r} holds versions of type {type_!r}, not {draft.type!r}: use that type or another name")
+        require_type(draft.name, type_, draft.type)
         same = versions.live_of_digest(c, collection_id, str(built.manifest.digest))
         if same is not None:
             if versions.is_recorded(c, same):

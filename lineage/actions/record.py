@@ -17,7 +17,7 @@ from lineage.catalog import metric as metrics
 from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
-from lineage.model.artifact import VersionRecord
+from lineage.model.artifact import VersionRecord, require_type
 from lineage.model.document import MAX_INTEGER, check_document, check_words
 from lineage.model.errors import NotFound, UsageError
 from lineage.model.metric import flat
@@ -155,8 +155,7 @@ def _log(c: Connection, now: int, project: ProjectRecord, run_id: int, run: str,
     if output.name not in known:
         known[output.name] = collections.ensure(c, project.id, output.name, output.type, now)
     collection_id, type_ = known[output.name]
-    if type_ != output.type:
-        raise UsageError(f"artifact {output.name!r} holds versions of type {type_!r}, not {output.type!r}: use that type or another name")
+    require_type(output.name, type_, output.type)
     digest = output.digest or _derived(project, run, output.name)
     same = versions.live_of_digest(c, collection_id, digest) if output.digest else None
     order = versions.next_order(c)

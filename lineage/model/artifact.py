@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lineage.model.errors import UsageError
 from lineage.model.retention import Policy
 
 
@@ -38,6 +39,16 @@ class CollectionRecord:
     @property
     def path(self) -> str:
         return f"{self.entity}/{self.project}/{self.name}"
+
+
+def require_type(collection: str, held: str, given: str) -> None:
+    """Return when a version of type `given` may go into the collection, which holds type `held`.
+
+    Raises:
+        UsageError: it may not: a collection is of one type.
+    """
+    if given != held:
+        raise UsageError(f"artifact {collection!r} already exists with type {held!r}, not {given!r}: use that type or another name")
 
 
 @dataclass(frozen=True, slots=True)

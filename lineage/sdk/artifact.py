@@ -21,7 +21,7 @@ from lineage.actions.log import log_version
 from lineage.actions.start import Opening, start_run
 from lineage.actions.walk import makers, users
 from lineage.graph.traverse import NodeId
-from lineage.model.artifact import VersionRecord
+from lineage.model.artifact import VersionRecord, require_type
 from lineage.model.document import check_document
 from lineage.model.errors import ArtifactStatusError, NotFound, UsageError
 from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias, check_tag, slug
@@ -259,5 +259,4 @@ def _check_place(draft: Draft, name: str, host: Host, project: ProjectRecord) ->
         held = find.collection(host.engine, ArtifactPath(name, None, project.name, project.entity))
     except NotFound:
         return
-    if held.type != draft.type:
-        raise UsageError(f"artifact {held.path} already exists with type {held.type!r}, not {draft.type!r}: use that type or another name")
+    require_type(held.path, held.type, draft.type)

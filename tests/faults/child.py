@@ -47,7 +47,8 @@ def killed(work: Callable[[], object]) -> int:
 def _child(work: Callable[[int], Any], number: int) -> tuple[int, int]:
     reader, writer = os.pipe()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of forking beside threads: that is what some tests are about
+        # Newer Pythons warn of forking beside threads: that is what some tests are about.
+        warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid:
         os.close(writer)
