@@ -59,7 +59,9 @@ class Shop:
     def resume(self, run: str) -> RunRecord:
         return self.run(run, resume=Resume.MUST)
 
-    def done(self, run: str | None = None, rows: Sequence[Mapping[str, Any]] = (), *, summary: Mapping[str, Any] | None = None, **opening: Any) -> RunRecord:
+    def done(
+        self, run: str | None = None, rows: Sequence[Mapping[str, Any]] = (), *, summary: Mapping[str, Any] | None = None, **opening: Any
+    ) -> RunRecord:
         """A run that logged these rows and finished."""
         begun = self.run(run, **opening)
         self.append(begun, *rows)
@@ -78,14 +80,26 @@ class Shop:
         return [row.values.get(key) for row in find.history(self.engine, run.id)]
 
     def put(
-        self, name: str = "model", files: Mapping[str, bytes] | None = None, run: RunRecord | None = None, *, type: str = "model", project: ProjectRecord | None = None, **more: Any
+        self,
+        name: str = "model",
+        files: Mapping[str, bytes] | None = None,
+        run: RunRecord | None = None,
+        *,
+        type: str = "model",  # noqa: A002  # the field's word
+        project: ProjectRecord | None = None,
+        **more: Any,
     ) -> log.Logged:
         """Log a version with these files."""
         place = project or self.project
         described = {key: more.pop(key) for key in ("description", "metadata", "policy", "history_step") if key in more}
         session = self.engine.store(place.domain).session()
-        entries = [Entry.file(path, session.take_bytes(data).digest, len(data)) for path, data in (files if files is not None else {"a": b"a"}).items()]
-        return log.log_version(self.engine, place, log.Draft(name, type, **described), entries, session, run_id=None if run is None else run.id, **more)
+        entries = [
+            Entry.file(path, session.take_bytes(data).digest, len(data))
+            for path, data in (files if files is not None else {"a": b"a"}).items()
+        ]
+        return log.log_version(
+            self.engine, place, log.Draft(name, type, **described), entries, session, run_id=None if run is None else run.id, **more
+        )
 
     def version(self, path: str) -> VersionRecord:
         found = ArtifactPath.parse(path)

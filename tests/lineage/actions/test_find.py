@@ -23,9 +23,29 @@ NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 DEMO = ProjectPath("demo")
 
 RUNS: list[dict[str, Any]] = [
-    {"run": "r0", "job_type": "train", "group": "g1", "tags": ("a", "b"), "config": {"lr": 0.1, "opt": "adam", "flag": True}, "summary": {"loss": 0.5, "note": "fine"}},
-    {"run": "r1", "job_type": "train", "tags": ("a",), "config": {"lr": 1, "opt": "sgd", "flag": False}, "summary": {"loss": math.nan, "ok": True}},
-    {"run": "r2", "group": "g2", "notes": "NOTE", "config": {"lr": "0.1", "flag": 1, "list": [1, 2]}, "summary": {"loss": math.inf}, "exit_code": 1},
+    {
+        "run": "r0",
+        "job_type": "train",
+        "group": "g1",
+        "tags": ("a", "b"),
+        "config": {"lr": 0.1, "opt": "adam", "flag": True},
+        "summary": {"loss": 0.5, "note": "fine"},
+    },
+    {
+        "run": "r1",
+        "job_type": "train",
+        "tags": ("a",),
+        "config": {"lr": 1, "opt": "sgd", "flag": False},
+        "summary": {"loss": math.nan, "ok": True},
+    },
+    {
+        "run": "r2",
+        "group": "g2",
+        "notes": "NOTE",
+        "config": {"lr": "0.1", "flag": 1, "list": [1, 2]},
+        "summary": {"loss": math.inf},
+        "exit_code": 1,
+    },
     {"run": "r3", "job_type": "eval", "tags": ("b",), "config": {"lr": None, "opt": ""}, "summary": {"loss": "0.5", "ok": False}},
     {"run": "r4", "config": {}, "summary": {}, "exit_code": None},
     {"run": "r5", "group": "g1", "config": {"lr": -0.0, "dict": {"a": 1}}, "summary": {"loss": 0.5, "ok": 1}},
@@ -156,8 +176,8 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
     value = st.sampled_from(VALUES[field])
     ordered = st.sampled_from([each for each in VALUES[field] if each is not None and not isinstance(each, bool)])
     operands = {
-        **{name: ordered for name in ("$gt", "$gte", "$lt", "$lte")},
-        **{name: value for name in ("$eq", "$ne")},
+        **dict.fromkeys(("$gt", "$gte", "$lt", "$lte"), ordered),
+        **dict.fromkeys(("$eq", "$ne"), value),
         **{name: st.lists(value, max_size=3) for name in ("$in", "$nin")},
         "$exists": st.booleans(),
     }
@@ -172,9 +192,11 @@ def terms(draw: st.DrawFn) -> dict[str, Any]:
 
 FILTERS = st.recursive(
     terms(),
-    lambda inner: st.builds(lambda word, parts: {word: parts}, st.sampled_from(["$and", "$or", "$nor"]), st.lists(inner, min_size=1, max_size=3))
-    | st.builds(lambda part: {"$not": part}, inner)
-    | st.builds(lambda one, other: one | other, inner, inner),
+    lambda inner: (
+        st.builds(lambda word, parts: {word: parts}, st.sampled_from(["$and", "$or", "$nor"]), st.lists(inner, min_size=1, max_size=3))
+        | st.builds(lambda part: {"$not": part}, inner)
+        | st.builds(lambda one, other: one | other, inner, inner)
+    ),
     max_leaves=5,
 )
 
@@ -321,5 +343,7 @@ def test_versions_by_tag(tmp_path: Any) -> None:
     for recorded, tags in zip(made, (["x"], ["x", "y"], []), strict=True):
         update.update_version(engine, find.version_by_id(engine, recorded.versions[0]), tags=tags)
     path = ArtifactPath("a", None, "demo")
-    assert [[2, 1, 0], [1, 0], [1], []] == [[v.number for v in find.versions(engine, path, tags=tags)] for tags in ([], ["x"], ["y", "x"], ["x", "z"])]
+    assert [[2, 1, 0], [1, 0], [1], []] == [
+        [v.number for v in find.versions(engine, path, tags=tags)] for tags in ([], ["x"], ["y", "x"], ["x", "z"])
+    ]
     engine.close()

@@ -51,7 +51,16 @@ def test_a_run(shop: Any) -> None:
     """What was asked for is kept; finished, its history is sealed, its summary the last value of each key, and nothing else lies about."""
     run = shop.run("r1", name="first", job_type="train", group="g", notes="n", tags=("a", "a", "b c"), config={"lr": 0.1})
     assert ("r1", "first", "train", "g", "n", ("a", "b c"), {"lr": 0.1}, RunState.RUNNING, 0, shop.clock()) == (
-        run.name, run.display_name, run.job_type, run.group, run.notes, run.tags, run.config, run.state, run.step, run.created_at,
+        run.name,
+        run.display_name,
+        run.job_type,
+        run.group,
+        run.notes,
+        run.tags,
+        run.config,
+        run.state,
+        run.step,
+        run.created_at,
     )
     shop.append(run, *rows(3.0, math.nan), {"acc": {"top1": 0.5}})
     assert ([0, 1, 2], 3) == (shop.steps(run), find.run_by_id(shop.engine, run.id).step)
@@ -60,15 +69,20 @@ def test_a_run(shop: Any) -> None:
 
     assert (RunState.FINISHED, 0, shop.clock(), 3, 1) == (done.state, done.exit_code, done.finished_at, done.step, len(done.history))
     assert [0, 1, 2] == shop.steps(run)
-    assert ("nan", 1, "x") == tuple(str(v) if isinstance(v, float) else v for v in map(find.summary(shop.engine, run.id).get, ("loss", "acc", "deep.er")))
+    assert ("nan", 1, "x") == tuple(
+        str(v) if isinstance(v, float) else v for v in map(find.summary(shop.engine, run.id).get, ("loss", "acc", "deep.er"))
+    )
     assert not shop.engine.journal(run.id).exists()
 
 
-@pytest.mark.parametrize(("code", "state", "expected"), [(0, None, RunState.FINISHED), (1, None, RunState.FAILED), (255, RunState.KILLED, RunState.KILLED)])
+@pytest.mark.parametrize(
+    ("code", "state", "expected"), [(0, None, RunState.FINISHED), (1, None, RunState.FAILED), (255, RunState.KILLED, RunState.KILLED)]
+)
 def test_how_a_run_ends(shop: Any, code: int, state: RunState | None, expected: RunState) -> None:
     """The exit code decides, unless a state is given."""
     run = shop.run()
-    assert (expected, code) == (lambda done: (done.state, done.exit_code))(finish.finish_run(shop.engine, run.id, exit_code=code, state=state))
+    done = finish.finish_run(shop.engine, run.id, exit_code=code, state=state)
+    assert (expected, code) == (done.state, done.exit_code)
 
 
 @pytest.mark.fault("I-05", "I-11")
@@ -77,7 +91,10 @@ def test_finishing_twice(shop: Any) -> None:
     run = shop.done("r1", rows(1.0, 2.0), summary={"best": 1})
     again = finish.finish_run(shop.engine, run.id, exit_code=1)
     assert (run.history, [1.0, 2.0], {"best": 1, "loss": 2.0}, RunState.FAILED) == (
-        again.history, shop.values(run), find.summary(shop.engine, run.id), again.state,
+        again.history,
+        shop.values(run),
+        find.summary(shop.engine, run.id),
+        again.state,
     )
     with pytest.raises(RunNotFoundError):
         finish.finish_run(shop.engine, 99)
@@ -128,7 +145,15 @@ def test_taking_a_run_up_again(shop: Any, resume: Resume) -> None:
     started = start.start_run(shop.engine, Opening(DEMO, run="r1", resume=resume, config={"b": 2}))
     run = started.run
     assert (Start.RESUME, first.id, 2, {"a": 1, "b": 2}, ("t",), "n", RunState.RUNNING, None, None) == (
-        started.start, run.id, run.step, run.config, run.tags, run.notes, run.state, run.finished_at, run.exit_code,
+        started.start,
+        run.id,
+        run.step,
+        run.config,
+        run.tags,
+        run.notes,
+        run.state,
+        run.finished_at,
+        run.exit_code,
     )
     assert {"best": 1, "loss": 2.0} == started.summary
     shop.append(run, *rows(3.0))
@@ -146,7 +171,15 @@ def test_beginning_a_run_anew(shop: Any) -> None:
     shop.clock.move(days=1)
     started = start.start_run(shop.engine, Opening(DEMO, run="r1"))
     run = started.run
-    assert (Start.REPLACE, first.id, 0, {}, (), {}, ()) == (started.start, run.id, run.step, run.config, run.tags, started.summary, run.history)
+    assert (Start.REPLACE, first.id, 0, {}, (), {}, ()) == (
+        started.start,
+        run.id,
+        run.step,
+        run.config,
+        run.tags,
+        started.summary,
+        run.history,
+    )
     shop.append(run, *rows(9.0))
     finish.finish_run(shop.engine, run.id)
     assert ([0], [9.0]) == (shop.steps(run), shop.values(run))
@@ -186,7 +219,13 @@ def test_a_killed_run_is_crashed_with_all_it_logged(shop: Any) -> None:
     alive = shop.run("alive")
 
     dead = find.run(shop.engine, RunPath("dead", "demo"))
-    assert (RunState.CRASHED, began, 50, {"loss": 49.0}, 50) == (dead.state, dead.finished_at, dead.step, find.summary(shop.engine, dead.id), len(shop.steps(dead)))
+    assert (RunState.CRASHED, began, 50, {"loss": 49.0}, 50) == (
+        dead.state,
+        dead.finished_at,
+        dead.step,
+        find.summary(shop.engine, dead.id),
+        len(shop.steps(dead)),
+    )
     assert (RunState.RUNNING, []) == (find.run_by_id(shop.engine, alive.id).state, finish.end_crashed(shop.engine))
     again = shop.resume("dead")
     shop.append(again, *rows(50.0))
@@ -343,7 +382,7 @@ def test_eight_processes_start_one_id(shop: Any) -> None:
     """Of eight that ask for one id and want it new, one gets it; of eight without an id each gets its own."""
     shop.engine.close()
 
-    def work(number: int) -> tuple[bool, str]:
+    def work(_: int) -> tuple[bool, str]:
         shop.engine = shop.again()
         try:
             shop.run("one", resume=Resume.NEVER)

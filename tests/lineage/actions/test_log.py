@@ -11,10 +11,10 @@ from lineage.actions.use import use_version
 from lineage.model.document import MAX_BYTES
 from lineage.model.errors import Conflict, Gone, InvalidMetadata, InvalidName, NotFound, UsageError
 from lineage.model.names import ArtifactPath
+from storage.blob.session import Count
 from storage.digest import Digest
 from storage.entry import Entry
 from storage.errors import Corrupt, InvalidManifest, Refused
-from storage.blob.session import Count
 from tests.faults.child import together
 
 Trace = Callable[[], dict[str, int]]
@@ -29,16 +29,29 @@ def test_a_first_version(shop: Any) -> None:
     """It is v0 and the latest, with what was said of it, and its content reads back."""
     run = shop.run("r1")
     files = {"a.txt": b"hello", "d/b.txt": b"world"}
-    found = shop.put("model", files, run, aliases=["best", "latest"], tags=["x y", "x y"], description="a model", metadata={"acc": 0.5}, history_step=7)
+    found = shop.put(
+        "model", files, run, aliases=["best", "latest"], tags=["x y", "x y"], description="a model", metadata={"acc": 0.5}, history_step=7
+    )
 
     version = found.version
     assert found.is_new
     assert ("model:v0", ("latest", "best"), ("x y",), "a model", {"acc": 0.5}, 7) == (
-        version.name, version.aliases, version.tags, version.description, version.metadata, version.history_step,
+        version.name,
+        version.aliases,
+        version.tags,
+        version.description,
+        version.metadata,
+        version.history_step,
     )
     assert (10, 2, shop.clock(), files) == (version.size, version.entries, version.created_at, shop.files(version))
     assert (run.id, (run.id,)) == walk.makers(shop.engine, version.id)
-    assert version == shop.version("model") == shop.version("model:best") == shop.version("model:v0") == shop.version(f"model:{version.digest}")
+    assert (
+        version
+        == shop.version("model")
+        == shop.version("model:best")
+        == shop.version("model:v0")
+        == shop.version(f"model:{version.digest}")
+    )
 
 
 @pytest.mark.fault("I-15", "I-16")
@@ -116,7 +129,7 @@ def test_what_is_refused_leaves_no_trace(shop: Any, trace: Trace, what: str) -> 
     blobs, left = before.pop("blob"), after.pop("blob")
     assert before == after
     assert [("latest",)] == names(shop)
-    assert left - blobs == len([record for record in shop.engine.ledger.unreachable()])
+    assert left - blobs == len(shop.engine.ledger.unreachable())
 
 
 def test_an_idempotency_key(shop: Any) -> None:
@@ -152,11 +165,19 @@ def test_incremental_on_a_base_that_went(shop: Any) -> None:
 def test_a_recorded_version_gets_its_content(shop: Any) -> None:
     """Bytes that arrive for a version known by its digest alone become its content, and stay."""
     elsewhere = shop.put("elsewhere", files={"a": b"1", "b": b"22"}).version
-    recorded = record.record(shop.engine, shop.project, [record.Recording(logged=[record.Output("model", "model", elsewhere.digest)])])[0].versions[0]
+    recorded = record.record(shop.engine, shop.project, [record.Recording(logged=[record.Output("model", "model", elsewhere.digest)])])[
+        0
+    ].versions[0]
     assert find.version_by_id(shop.engine, recorded).is_recorded
 
     found = shop.put("model", files={"a": b"1", "b": b"22"})
-    assert (False, recorded, False, 3, 2) == (found.is_new, found.version.id, found.version.is_recorded, found.version.size, found.version.entries)
+    assert (False, recorded, False, 3, 2) == (
+        found.is_new,
+        found.version.id,
+        found.version.is_recorded,
+        found.version.size,
+        found.version.entries,
+    )
     delete.delete_version(shop.engine, elsewhere)
     reclaim(shop.engine, plan_reclaim(shop.engine))
     assert {"a": b"1", "b": b"22"} == shop.files(shop.version("model"))

@@ -146,7 +146,7 @@ ENTRANCES: dict[str, Give] = {
     "filters": _filtered(lambda text: text),
     "order within": lambda engine, text: find.runs(engine, DEMO, order=f"-config.{text}", filters={"name": "nobody"}),
     "project": lambda engine, text: find.runs(engine, ProjectPath(text)),
-    "entity": lambda engine, text: find.projects(engine, text),
+    "entity": lambda engine, text: find.projects(engine, entity=text),
     "entity of a project": lambda engine, text: [find.project(engine, ProjectPath("demo", text))],
     "run": lambda engine, text: [find.run(engine, RunPath(text, "demo"))],
     "sweep": lambda engine, text: [find.sweep(engine, RunPath(text, "demo"))],
