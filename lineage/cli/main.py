@@ -7,6 +7,7 @@ two lines on standard error and a code (`outcome`).
 import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 
 import typer
 
@@ -51,6 +52,9 @@ def everything(context: typer.Context, home: Home = None, as_json: Json = False)
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and answer with its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character gets its number, not a failure
     try:
         code = application()(given, prog_name="lineage", standalone_mode=False)
         if code == Exit.INTERRUPTED:  # Typer's answer to Ctrl-C
@@ -59,9 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return _end(Failure(Exit.INTERRUPTED, "interrupted", "interrupted"), given)
     except typer.TyperException as error:
-        return _end(
-            Failure(Exit.USAGE, "usage", error.format_message(), "'lineage --help' and 'lineage COMMAND --help' say what there is"), given
-        )
+        message = error.format_message()
+        if not message:  # no command was given: the help has been shown
+            return int(Exit.USAGE)
+        return _end(Failure(Exit.USAGE, "usage", message, "'lineage --help' and 'lineage COMMAND --help' say what there is"), given)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # the reader has what it wanted, as in `lineage … | head`
+            return int(Exit.OK)
+        raise
     except Exception as error:
         if os.environ.get("LINEAGE_DEBUG"):
             raise

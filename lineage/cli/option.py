@@ -18,6 +18,7 @@ from lineage.cli.shell import Shell
 Command = Callable[..., Exit]
 
 _PANEL = "Everywhere"
+# Help is read as Rich markup: a bracket that is meant is written \[.
 Home = Annotated[
     Path | None,
     typer.Option("--home", metavar="DIR", help="The store's directory. Else LINEAGE_HOME, else this user's own.", rich_help_panel=_PANEL),
@@ -34,10 +35,10 @@ Project = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Answer with one JSON document.", rich_help_panel=_PANEL)]
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="[entity/][project/]name[:version|:alias|:digest]", autocompletion=artifact_names)
+    str, typer.Argument(metavar="NAME", help=r"\[entity/]\[project/]name\[:version|:alias|:digest]", autocompletion=artifact_names)
 ]
 Node = Annotated[str, typer.Argument(metavar="NAME|RUN", help="An artifact version, or a run.", autocompletion=artifact_names)]
-Where = Annotated[str | None, typer.Argument(metavar="PROJECT", help="[entity/]project", autocompletion=project_names)]
+Where = Annotated[str | None, typer.Argument(metavar="PROJECT", help=r"\[entity/]project", autocompletion=project_names)]
 
 _COMMON = [
     inspect.Parameter("home", inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Home),

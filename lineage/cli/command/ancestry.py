@@ -20,6 +20,7 @@ from lineage.graph.svg import render_svg
 from lineage.graph.text import NARROWEST, render_text
 from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Relation
+from lineage.model.errors import UsageError
 
 ENDS = 12
 """Trees that the drawing of a whole project consists of at most; the SVG has everything."""
@@ -98,6 +99,8 @@ def graph(
         document = _document(engine, dag)
     lit = {node: replace(face, highlight=node == focus) for node, face in faces.items()}
     if svg is not None:
+        if svg.is_dir() or not svg.parent.is_dir():
+            raise UsageError(f"--svg {str(svg)!r}: name a file, in a directory that is there")
         svg.write_text(render_svg(draw(dag, lit.__getitem__, title=f"Lineage of {name or 'the whole store'}")), encoding="utf-8")
         shell.answer({**document, "svg": str(svg)}, f"{svg}: {text.counted(len(dag), 'node')}")
     else:

@@ -35,7 +35,7 @@ def put(
     path: Annotated[
         str, typer.Argument(metavar="PATH|URI", help="A file or directory to store, or a URI to pin: s3://, https://, file://.")
     ],
-    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help="[entity/][project/]name of the artifact.")],
+    name: Annotated[str, typer.Option("--name", "-n", metavar="NAME", help=r"\[entity/]\[project/]name of the artifact.")],
     type: Annotated[str, typer.Option("--type", "-t", help="What kind of thing it is.")] = "dataset",  # noqa: A002  # the word users know
     description: Annotated[str | None, typer.Option("--description", "-d", help="What a reader should know.")] = None,
     alias: Annotated[list[str] | None, typer.Option("--alias", "-a", help="A movable name; may be repeated.")] = None,

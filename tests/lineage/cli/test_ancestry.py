@@ -70,3 +70,11 @@ def test_nothing_of_that_name(lineage: Caller) -> None:
     ended = lineage("up", "vision/nothing")
     assert 1 == ended.code
     assert "hint: " in ended.err
+
+
+def test_a_picture_needs_a_place(lineage: Caller, tmp_path: Path) -> None:
+    """A directory, or a file in none, is a wrong call and not a fault of the disk."""
+    lineage("put", __file__, "-n", "toys/letter")
+    for place in (tmp_path, tmp_path / "nowhere" / "toys.svg"):
+        ended = lineage("graph", "toys", "--svg", place)
+        assert (2, True) == (ended.code, "name a file" in ended.err)

@@ -65,9 +65,10 @@ def test_the_help_explains_the_exit_codes(lineage: Caller) -> None:
 
 def test_no_command_shows_the_help(lineage: Caller) -> None:
     """It is a wrong call and a helpful one."""
-    ended = lineage()
-    assert 2 == ended.code
-    assert "Usage: lineage" in ended.out + ended.err
+    for ended in (lineage(), lineage("jobs")):
+        assert 2 == ended.code
+        assert "Usage: lineage" in ended.out + ended.err
+        assert "error:" not in ended.err
 
 
 @pytest.mark.parametrize("arguments", [["--home", "{other}", "--json", "ls"], ["ls", "--home", "{other}", "--json"]])
@@ -144,7 +145,21 @@ def test_a_reader_that_goes_away_is_no_defect(lineage: Caller) -> None:
     assert listing.stdout is not None
     listing.stdout.close()
     _, err = listing.communicate(timeout=60)
-    assert b"" == err
+    assert (0, b"") == (listing.returncode, err)
+
+
+def test_the_help_shows_the_grammar_of_names(lineage: Caller) -> None:
+    """Brackets included: they say what may be left out."""
+    assert "[entity/]project" in lineage("runs", "--help").out
+    assert "[entity/][project/]name" in re.sub(r"\s+", " ", lineage("put", "--help").out)
+
+
+def test_a_terminal_without_the_characters_still_gets_an_answer(lineage: Caller) -> None:
+    """In an old locale a drawing shows the numbers of its characters; it is no defect."""
+    lineage("put", __file__, "-n", "toys/letter")
+    ended = call("graph", "toys", PYTHONIOENCODING="ascii")
+    assert (0, "") == (ended.returncode, ended.stderr)
+    assert "\\u25a0 letter:v0" in ended.stdout
 
 
 def test_python_m_lineage_is_the_command() -> None:
