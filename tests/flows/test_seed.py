@@ -1,5 +1,6 @@
 """Scripts written for the W&B client, as its documentation teaches them, run with nothing changed but the import line."""
 
+import datetime as dt
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -248,6 +249,59 @@ newest = wandb.Api().artifact("shop/checkpoint:latest")
     )
     assert ("v2", "v2", {"epoch": 2}) == (found["newest"].version, found["again"].version, found["newest"].metadata)
     assert "epoch 2" == Path(found["newest"].file()).read_text()
+
+
+def test_checkpoints_of_several_architectures() -> None:
+    """A name for each architecture, and `latest` is the newest of each."""
+    found = run_script(
+        """import wandb
+
+for architecture in ("resnet", "vgg"):
+    with wandb.init(project="shop", config={"architecture": architecture}) as run:
+        for epoch in range(2):
+            with open("model.h5", "w") as file:
+                file.write(f"{architecture}, epoch {epoch}")
+            checkpoint = wandb.Artifact(f"checkpoint-{architecture}", type="model")
+            checkpoint.add_file("model.h5")
+            run.log_artifact(checkpoint)
+
+api = wandb.Api()
+paths = [api.artifact(f"shop/checkpoint-{architecture}:latest").file() for architecture in ("resnet", "vgg")]
+"""
+    )
+    assert ["resnet, epoch 1", "vgg, epoch 1"] == [Path(path).read_text() for path in found["paths"]]
+
+
+def test_a_lifetime_when_it_is_logged_and_afterwards() -> None:
+    """Set before logging, changed on what is logged, switched off, and left to the project."""
+    found = run_script(
+        """import wandb
+from datetime import timedelta
+
+run = wandb.init(project="shop")
+artifact = wandb.Artifact(name="dataset", type="dataset")
+artifact.add_file("dataset.csv")
+artifact.ttl = timedelta(days=30)
+run.log_artifact(artifact)
+first = wandb.Api().artifact("shop/dataset:v0").ttl
+
+artifact = run.use_artifact("dataset:v0")
+artifact.ttl = timedelta(days=365)
+artifact.save()
+longer = wandb.Api().artifact("shop/dataset:v0").ttl
+
+artifact.ttl = None
+artifact.save()
+never = wandb.Api().artifact("shop/dataset:v0").ttl
+
+artifact.ttl = wandb.ArtifactTTL.INHERIT
+artifact.save()
+run.finish()
+"""
+    )
+    assert (30, 365, None) == (found["first"].days, found["longer"].days, found["never"])
+    lineage.Api().project("shop").set_ttl(dt.timedelta(days=7))
+    assert 7 == lineage.Api().artifact("shop/dataset:v0").ttl.days
 
 
 @pytest.mark.parametrize(("visibility", "everyone"), [("open", {Act.READ, Act.WRITE}), ("public", {Act.READ}), ("private", set())])
