@@ -12,7 +12,7 @@ from lineage.catalog import job as rows
 from lineage.catalog.column import Row, instant, moment
 from lineage.catalog.process import is_alive, this_process
 from lineage.model.errors import Error, UsageError
-from storage.errors import StorageError, Unavailable
+from storage.errors import Refused, StorageError, Unavailable
 
 LEASE = dt.timedelta(hours=6)
 """A runner that is neither done nor known to be dead after this long has lost its job to the next."""
@@ -59,6 +59,8 @@ def _reclaim(engine: Engine) -> tuple[str, str]:
         done = reclaim(engine, plan_reclaim(engine))
     except Unavailable as error:
         return "skipped", str(error)
+    except Refused as error:
+        return "skipped", f"needs a person: {error}; run `lineage reclaim`"
     return "ok", f"{done.blobs} blobs, {done.bytes} bytes freed"
 
 

@@ -72,8 +72,10 @@ def _may(shell: Shell, question: str, doubts: tuple[str, ...], look: bool, yes: 
     return False
 
 
-def reclaim(shell: Shell, plan: Look = False, yes: Yes = False) -> Exit:  # options
+def reclaim(shell: Shell, plan: Look = False, yes: Yes = False, force: Force = False) -> Exit:  # options
     """Show how many bytes nothing needs any more and why, then free them.
+
+    A plan that leaves nothing in the store raises a doubt: is this the catalogue that belongs to these bytes?
 
     Examples:
       lineage reclaim --plan
@@ -90,11 +92,14 @@ def reclaim(shell: Shell, plan: Look = False, yes: Yes = False) -> Exit:  # opti
             table(">free", "reason", rows=rows),
             f"{text.size(found.bytes)} in {len(found.doomed):,} of {text.counted(found.records, 'blob')}",
         )
-        if not _may(shell, f"free {text.size(found.bytes)}?", (), plan, yes, force=False):
+        doubts = ("nothing would be left: is this the right store?",) if found.takes_everything else ()
+        for doubt in doubts:
+            shell.warn(doubt)
+        if not _may(shell, f"free {text.size(found.bytes)}?", doubts, plan, yes, force):
             shell.answer(document)
             return Exit.OK if plan else Exit.REFUSED
         with shell.progress("reclaim", found.bytes) as progress:
-            done = freeing.reclaim(engine, found, progress)
+            done = freeing.reclaim(engine, found, progress, empty_ok=True)
     document |= {"carried_out": True, "freed": {"blobs": done.blobs, "bytes": done.bytes, "spared": done.spared}}
     spared = f"; {done.spared:,} are needed again and stayed" if done.spared else ""
     shell.answer(document, f"{text.counted(done.blobs, 'blob')} freed, {text.size(done.bytes)}{spared}")

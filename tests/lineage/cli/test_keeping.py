@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage.actions import find, update
+from lineage.actions import delete, find, update
 from lineage.actions.open import Engine
 from lineage.model.names import ArtifactPath, ProjectPath
 from tests.lineage.cli.conftest import Caller
@@ -59,6 +59,15 @@ def test_expire_marks_and_reclaim_frees(due: Caller) -> None:
     assert 0 < due("reclaim", "--yes", "--json").json["freed"]["bytes"]
     assert 0 == due("get", "toys/dear").code
     assert "nothing to free" in due("reclaim", "--yes").out
+
+
+def test_freeing_everything_wants_force(lineage: Caller, data: Path, engine: Engine) -> None:
+    """A plan that would leave nothing in the store is doubted: --yes alone, as scripts say it, frees nothing."""
+    lineage("put", data / "a.txt", "-n", "toys/only")
+    delete.delete_version(engine, find.version(engine, ArtifactPath.parse("toys/only")))
+    ended = lineage("reclaim", "--yes")
+    assert (4, True) == (ended.code, "nothing would be left" in ended.err)
+    assert 0 < lineage("reclaim", "--yes", "--force", "--json").json["freed"]["blobs"]
 
 
 def test_nothing_is_past_its_time(lineage: Caller, data: Path) -> None:
