@@ -135,7 +135,16 @@ def test_the_words_are_the_projects() -> None:
 def test_the_places_are_the_stores() -> None:
     """What the README says lies in a store is what `storage.layout` puts there."""
     told = {row[0].strip("`/") for row in rows("## Where things are kept")}
-    assert {layout.FORMAT_FILE, layout.OBJECTS, layout.CATALOG, layout.JOURNALS, layout.STAGING, layout.QUARANTINE, "cache"} == told
+    assert {
+        layout.FORMAT_FILE,
+        layout.OBJECTS,
+        layout.CATALOG,
+        layout.JOURNALS,
+        layout.STAGING,
+        layout.QUARANTINE,
+        layout.CACHE,
+        layout.LOCK,
+    } == told
 
 
 def test_the_drawing_is_what_the_demonstration_draws() -> None:

@@ -1,6 +1,6 @@
 """What every benchmark needs: a place of its own, a clock, and a table that sets each figure beside its limit.
 
-    pytest -m benchmark                     the sizes of the table in README.md
+    pytest -m benchmark                                   the sizes that each benchmark names
     LINEAGE_BENCHMARK_SCALE=0.01 pytest -m benchmark      a quick look
 
 A limit is the unavoidable work in a few lines of Python, measured in the same run, on the same disk, right before. Nothing here passes or

@@ -46,7 +46,7 @@ def write_raw(connection: sqlite3.Connection, runs: int, together: int) -> None:
 
 
 def test_recording_runs(place, table, scale, stopwatch) -> None:
-    """10,000 runs with three inputs and one output each: one transaction a run, batched, and scripted call by call."""
+    """10,000 runs with three inputs and one output each: one transaction a run, batched, and a tenth of them scripted call by call."""
     runs = max(int(10_000 * scale), 50)
     with stopwatch() as single_limit:
         write_raw(raw(place / "single.sqlite"), runs, 1)
