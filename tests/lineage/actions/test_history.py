@@ -316,7 +316,8 @@ def test_a_dead_runs_damaged_journal(shop: Any) -> None:
 
 @pytest.mark.fault("S01", "I-04", "I-05")
 @pytest.mark.parametrize("moment", ["publish", "commit", "committed", "unlink"])
-def test_killed_while_it_ended(shop: Any, moment: str) -> None:
+@pytest.mark.parametrize("finished_again", [True, False])
+def test_killed_while_it_ended(shop: Any, moment: str, finished_again: bool) -> None:
     """A process killed anywhere in the sealing of a run loses no row and doubles none: read, finished again, resumed, begun anew."""
     run = shop.run("r1")
     shop.append(run, *rows(1.0, 2.0))
@@ -339,6 +340,9 @@ def test_killed_while_it_ended(shop: Any, moment: str) -> None:
     with pytest.raises(EOFError):
         together(1, there)
     assert [1.0, 2.0] == shop.values(run)
+    if finished_again:
+        assert 1 == len(finish.finish_run(shop.engine, run.id).history)
+        assert [1.0, 2.0] == shop.values(run)
     again = shop.resume("r1")
     shop.append(again, *rows(3.0))
     assert ([1.0, 2.0, 3.0], [0, 1, 2]) == (shop.values(run), shop.steps(run))

@@ -101,6 +101,17 @@ def test_eight_threads_read_then_write(catalog: Catalog) -> None:
     assert 8 * 25 == count(catalog)
 
 
+@pytest.mark.fault("D02")
+def test_a_program_that_does_not_know_our_lock(root: Path) -> None:
+    """From its first statement on, a transaction keeps every other writer out, one that goes past our lock file too."""
+    catalog, other = Catalog(root), sqlite3.connect(root / layout.CATALOG, isolation_level=None, timeout=0)
+    with catalog.tx(), pytest.raises(sqlite3.OperationalError, match="locked"):
+        other.execute("BEGIN IMMEDIATE")
+    other.execute("BEGIN IMMEDIATE")
+    other.close()
+    catalog.close()
+
+
 @pytest.mark.fault("D01")
 def test_checkpoints_beside_writers_and_readers(root: Path) -> None:
     """With a checkpoint after nearly every commit, processes coming and going, the file stays sound and complete."""
