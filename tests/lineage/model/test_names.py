@@ -19,6 +19,7 @@ from lineage.model.names import (
     check_entity,
     check_project,
     check_run_id,
+    check_run_tag,
     check_tag,
     check_type,
     is_digest,
@@ -36,8 +37,9 @@ ALL: dict[str, Check] = {
     "run": check_run_id,
     "alias": check_alias,
     "tag": check_tag,
+    "run tag": check_run_tag,
 }
-FREE = {kind: ALL[kind] for kind in ("type", "project", "run", "alias")}
+FREE = {kind: ALL[kind] for kind in ("type", "project", "run", "alias", "run tag")}
 DIGEST = "blake3:" + "0af3" * 16
 
 NEVER = [
@@ -68,7 +70,7 @@ NEVER = [
     ("N18", "a\ufe0f"),
     ("N18", "a\U000e0041"),
 ]
-NOT_TEXT = [None, 3, b"a", ["a"], 1.5, object()]
+NOT_TEXT = [None, 3, b"a", ["a"], 1.5, object]
 SLASHES = [("N02", "/etc/x"), ("N02", "//x"), ("N01", "../x"), ("N01", "a/../../x"), ("N20", ".git/config")]
 
 

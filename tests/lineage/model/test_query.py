@@ -99,7 +99,7 @@ def test_no_such_operator(operator: Any) -> None:
         {"$not": [1]},
         {"state": {}},
         {"state": ["a"]},
-        {"state": object()},
+        {"state": object},
         {"state": b"a"},
         {"state": {"$in": "abc"}},
         {"state": {"$in": [["a"]]}},
