@@ -112,7 +112,10 @@ def require_project(engine: Engine, path: ProjectPath, act: Act) -> ProjectRecor
     with engine.catalog.read() as c:
         found = projects.find(c, entity, name)
     if found is None:
-        raise NotFound(f"there is no project {entity}/{name}: check the name, or log to it once to make it")
+        cure = "check the name, or log to it once to make it"
+        if name == DEFAULT_PROJECT:
+            cure = "it is the one that is meant where none is named: write project/name, or set LINEAGE_PROJECT"
+        raise NotFound(f"there is no project {entity}/{name}: {cure}")
     authorize(engine.actor, act, found.visibility, f"project {found.path}")
     return found
 

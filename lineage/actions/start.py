@@ -15,7 +15,7 @@ from lineage.catalog.open import Connection
 from lineage.catalog.process import this_process
 from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, NotFound
-from lineage.model.names import ProjectPath, check_run_id, check_tag
+from lineage.model.names import ProjectPath, check_run_id, check_run_tag
 from lineage.model.run import Resume, RunRecord, RunState, Start, decide_start
 from storage.blob import disk
 
@@ -61,7 +61,7 @@ def start_run(engine: Engine, opening: Opening) -> Started:
         Conflict: the mode forbids what it found, or the id belonged to a deleted run.
     """
     name = check_run_id(opening.run) if opening.run is not None else new_run_id()
-    tags = tuple(check_tag(tag) for tag in opening.tags)
+    tags = tuple(check_run_tag(tag) for tag in opening.tags)
     config = check_document(opening.config, "config")
     stated = {"job_type": opening.job_type, "group_name": opening.group, "notes": opening.notes, "display_name": opening.name}
     stated = {column: check_words(value, column) for column, value in stated.items()}

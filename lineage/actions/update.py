@@ -16,7 +16,7 @@ from lineage.model.artifact import CollectionRecord, VersionRecord
 from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, InvalidPolicy, NotFound
 from lineage.model.metric import flat
-from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias, check_collection, check_tag, check_type
+from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias, check_collection, check_run_tag, check_tag, check_type
 from lineage.model.retention import TTL, Policy
 from lineage.model.run import RunRecord, RunState
 
@@ -53,7 +53,7 @@ def update_run(
         fields["state"] = state
     if not isinstance(config, Unset):
         fields["config"] = check_document(config, "config")
-    checked = None if isinstance(tags, Unset) else [check_tag(tag) for tag in tags]
+    checked = None if isinstance(tags, Unset) else [check_run_tag(tag) for tag in tags]
     with engine.catalog.tx() as c:
         runs.update(c, run_id, fields)
         if checked is not None:

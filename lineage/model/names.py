@@ -112,11 +112,16 @@ def check_alias(name: object) -> str:
 
 
 def check_tag(name: object) -> str:
-    """A label: words of letters, digits, `_`, `-`, separated by spaces."""
+    """An artifact's label: words of letters, digits, `_`, `-`, separated by spaces."""
     text = _check_text(name, "tag")
     if not _TAG.fullmatch(text):
         raise InvalidName(f"tag {text!r} may hold only words of letters, digits, '_' and '-', separated by spaces")
     return text
+
+
+def check_run_tag(name: object) -> str:
+    """A run's label: any visible text, such as `lr=0.1` or `v1.0/baseline`. It stands in no path."""
+    return _check_text(name, "run tag")
 
 
 def is_version(text: str) -> bool:

@@ -148,6 +148,7 @@ NAMES: dict[str, list[tuple[str, str, object]]] = {
         ("N22", "digest", "blake3:" + "0af3" * 16),
     ],
     "tag": [*_ANYWHERE, ("N02", "slash", "a/b"), ("N19", "dollar", "$(touch x)")],
+    "run tag": _ANYWHERE,
     "type": [*_ANYWHERE, ("N22", "reserved", "wandb-history"), ("N22", "job", "job")],
     "words": [("D12", "nul inside", "a\0b"), ("N09", "lone surrogate", "\ud800"), ("D12", "number", 7)],
 }

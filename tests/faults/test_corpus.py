@@ -222,6 +222,8 @@ ENTRANCES: dict[str, dict[str, Entrance]] = {
         "log": lambda w, bad: w.log(tags=["good", bad]),
         "a version": lambda w, bad: update.update_version(w.engine, w.version, tags=["good", bad]),
         "a collection": lambda w, bad: update.update_collection(w.engine, ArtifactPath("raw", None, "demo"), tags=[bad]),
+    },
+    "run tag": {
         "start": lambda w, bad: w.start(tags=("good", bad)),
         "a run": lambda w, bad: update.update_run(w.engine, w.run, tags=["good", bad]),
     },

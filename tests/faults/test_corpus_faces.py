@@ -145,7 +145,7 @@ NAMED: list[tuple[str, str, Callable[[World, Any], object]]] = [
     ("run", "init", lambda _, bad: lineage.init(project="other", id=bad, reinit="create_new")),
     ("project", "init", lambda _, bad: lineage.init(project=bad, reinit="create_new")),
     ("entity", "init", lambda _, bad: lineage.init(project="other", entity=bad, reinit="create_new")),
-    ("tag", "init", lambda _, bad: lineage.init(project="other", tags=["good", bad], reinit="create_new")),
+    ("run tag", "init", lambda _, bad: lineage.init(project="other", tags=["good", bad], reinit="create_new")),
     ("words", "init", lambda _, bad: lineage.init(project="other", notes=bad, reinit="create_new")),
 ]
 

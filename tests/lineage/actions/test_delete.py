@@ -342,7 +342,7 @@ def test_updating_a_run(shop: Any) -> None:
     )
     assert found == update.update_run(shop.engine, run.id)
     for given, error in (
-        ({"tags": ["a,b"]}, InvalidName),
+        ({"tags": ["a\n"]}, InvalidName),
         ({"config": {"a": float("inf")}}, InvalidMetadata),
         ({"group": "\0"}, InvalidMetadata),
     ):

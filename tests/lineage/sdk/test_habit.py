@@ -174,3 +174,20 @@ def test_a_name_that_is_not_offered_says_what_is(wandb: ModuleType, name: str) -
         getattr(wandb, name)
     with pytest.raises(AttributeError, match=r"no attribute 'Vidoe'$"):
         wandb.Vidoe  # noqa: B018  # asking is the test
+
+
+def test_a_forgotten_project_is_told_from_a_wrong_one(wandb: ModuleType) -> None:
+    """Who names no project never typed `uncategorized`: the message says where the word comes from."""
+    with pytest.raises(CommError, match="meant where none is named: write project/name"):
+        wandb.Api().artifact("data:latest")
+    with pytest.raises(CommError, match=r"no project .*/shop: check the name"):
+        wandb.Api().artifact("shop/data:latest")
+
+
+def test_runs_are_tagged_with_whatever_people_write(wandb: ModuleType) -> None:
+    """Versions, values and paths are good tags of a run, and are found again."""
+    tags = ["v1.0", "lr=0.1", "exp/base:2", "a b"]
+    with wandb.init(project="shop", tags=tags) as run:
+        run.tags += ("more!",)
+    assert sorted([*tags, "more!"]) == sorted(wandb.Api().run(f"shop/{run.id}").tags)
+    assert 1 == len(wandb.Api().runs("shop", filters={"tags": "lr=0.1"}))
