@@ -63,7 +63,7 @@ def test_expire_marks_and_reclaim_frees(due: Caller) -> None:
 
 def test_freeing_everything_wants_force(lineage: Caller, data: Path, engine: Engine) -> None:
     """A plan that would leave nothing in the store is doubted: --yes alone, as scripts say it, frees nothing."""
-    lineage("put", data / "a.txt", "-n", "toys/only")
+    lineage("put", data / "a.txt", "-n", "me/toys/only")
     delete.delete_version(engine, find.version(engine, ArtifactPath.parse("toys/only")))
     ended = lineage("reclaim", "--yes")
     assert (4, True) == (ended.code, "nothing would be left" in ended.err)
