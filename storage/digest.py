@@ -119,8 +119,3 @@ class Hasher:
 
     def blob(self) -> Blob:
         return Blob(*self.result())
-
-
-def checksum_of(data: Buffer) -> str:
-    """XXH3-128 of `data`, 32 lower-case hex digits."""
-    return xxhash.xxh3_128_hexdigest(data)

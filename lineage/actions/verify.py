@@ -17,7 +17,7 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        return not (self.store.missing or self.store.corrupt or self.catalog)
+        return self.store.is_sound and not self.catalog
 
 
 def verify(engine: Engine, *, deep: bool = False, progress: Callable[[int], None] | None = None) -> Checked:

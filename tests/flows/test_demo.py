@@ -14,7 +14,7 @@ import pytest
 
 import lineage
 from lineage.cli.demo import corpus
-from lineage.cli.demo.model import Model, parse_counts, print_counts, train
+from lineage.cli.demo.model import Model, count, parse_counts, print_counts
 from lineage.cli.main import main
 from lineage.sdk.session import disconnect
 
@@ -167,7 +167,7 @@ def test_it_is_told_of_the_standard_library(tmp_path: Path) -> None:
 
 def test_a_model_gives_every_context_a_whole_chance() -> None:
     """Over the alphabet the chances sum to one, in contexts that were seen and in those that were not."""
-    model = Model(3, 0.3, train(["abracadabra", "alakazam"], 3))
+    model = Model(3, 0.3, count("abracadabra", 3) + count("alakazam", 3))
     for context in ("ab", "zz", "\0\0"):
         assert 1 == pytest.approx(sum(model.chance(context, chr(code)) for code in range(256)))
 
@@ -175,14 +175,14 @@ def test_a_model_gives_every_context_a_whole_chance() -> None:
 def test_a_model_knows_its_own_text_better() -> None:
     """Perplexity falls with what was seen, and is the size of the alphabet when nothing was."""
     seen, unseen = "the cat sat on the mat. " * 20, "zxqj vkwp"
-    model = Model(4, 0.2, train([seen], 4))
+    model = Model(4, 0.2, count(seen, 4))
     assert model.perplexity(seen) < 2 < model.perplexity(unseen)
     assert 256 == pytest.approx(Model(2, 0.2, {}).perplexity(unseen))
 
 
 def test_equal_text_gives_equal_bytes() -> None:
     """Whatever the order of the texts: that is what the store recognises a model by."""
-    one, other = train(["first text", "second text"], 3), train(["second text", "first text"], 3)
+    one, other = (count(text, 3) + count(then, 3) for text, then in (("first text", "second text"), ("second text", "first text")))
     assert print_counts(one) == print_counts(other)
     assert one == parse_counts(print_counts(one))
     assert Model(3, 0.2, one).write(80, 7) == Model(3, 0.2, other).write(80, 7)

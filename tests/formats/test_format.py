@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from storage.digest import Digest, checksum_of
+from storage.digest import Blob, Digest
 from storage.entry import Entry, Kind, Pin
 from storage.layout import StoreFormat, blob_key, parse_blob_key
 from storage.manifest import build, decode_manifest, decode_segment
@@ -62,7 +62,7 @@ def test_digests_and_checksums() -> None:
     """The functions behind digests and checksums give the published values."""
     assert "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262" == str(Digest.of(b""))
     assert "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" == str(Digest.of(b"", "sha256"))
-    assert "99aa06d3014798d86001c324468d497f" == checksum_of(b"")
+    assert "99aa06d3014798d86001c324468d497f" == Blob.of(b"").checksum
 
 
 def test_format_file() -> None:

@@ -8,7 +8,7 @@ import xxhash
 
 from storage.blob.memory import MemoryBackend
 from storage.blob.store import Store
-from storage.digest import Blob, Digest, checksum_of
+from storage.digest import Blob, Digest
 from storage.errors import BlobMissing, Corrupt
 from storage.ledger import MemoryLedger
 from storage.transfer.checkout import checkout
@@ -61,7 +61,11 @@ def test_crafted_collisions_stay_two_blobs(shelf: Shelf, tree: Path, tmp_path: P
     wanted: dict[str, bytes] = {}
     for number in range(1000):
         one, other = pair(241 + number if number % 2 else WIDTHS[number // 2 % len(WIDTHS)], number)
-        assert (one != other, xxhash.xxh3_64_digest(one), checksum_of(one)) == (True, xxhash.xxh3_64_digest(other), checksum_of(other))
+        assert (one != other, xxhash.xxh3_64_digest(one), Blob.of(one).checksum) == (
+            True,
+            xxhash.xxh3_64_digest(other),
+            Blob.of(other).checksum,
+        )
         wanted |= {f"{number}.one": one, f"{number}.other": other}
     for name, data in wanted.items():
         (tree / name).write_bytes(data)

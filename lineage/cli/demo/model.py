@@ -14,7 +14,7 @@ import math
 import random
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -100,14 +100,6 @@ class Model:
             choices = following.get(text[len(text) - width :]) or following[START * width]
             text += draw.choices(list(choices), list(choices.values()))[0]
         return text[width:]
-
-
-def train(texts: Iterable[str], order: int) -> Counter[str]:
-    """The counts of all texts together."""
-    total: Counter[str] = Counter()
-    for text in texts:
-        total.update(count(text, order))
-    return total
 
 
 def _summed(grams: Counts, part: slice) -> Counter[str]:
