@@ -150,8 +150,8 @@ def walk(
     Raises:
         UsageError: a depth below one.
     """
-    if depth is not None and depth < 1:
-        raise UsageError(f"depth {depth} reaches nothing: give 1 or more levels, or None for all of them")
+    if depth is not None and (not isinstance(depth, int) or depth < 1):
+        raise UsageError(f"depth {depth!r} reaches nothing: give 1 or more levels, or None for all of them")
     starts = frozenset([start.whole] if isinstance(start, NodeId) else [node.whole for node in start])
     front = _Front(_way(direction, neighbours), starts)
     blocked: set[int] = set()

@@ -58,7 +58,9 @@ class Tree:
         path, old = entry.path, self.entries.get(entry.path)
         if old is not None:
             return (
-                None if overwrite or old == entry else f"{printable(path)} holds other content already: pass overwrite=True to replace it"
+                None
+                if overwrite or old == entry
+                else f"{printable(path)} holds other content already: pass overwrite=True (to add_dir, merge=True) to replace it"
             )
         other = self._spelled.get(unicodedata.normalize("NFC", path))
         if other is not None:

@@ -9,7 +9,7 @@ from lineage.actions import find
 from lineage.graph.algebra import Dag
 from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Edge, Relation
-from lineage.model.errors import UsageError
+from lineage.model.errors import NotFound, UsageError
 from lineage.sdk.drawing import Drawing
 
 
@@ -17,13 +17,17 @@ class Graph(Drawing):
     """See the top of this file. Nodes are given as handles: artifacts and runs."""
 
     def path(self, start: Any, goal: Any) -> list[Any]:
-        """A shortest way from `start` to `goal` along the data, as handles, both included; empty when there is none."""
-        found = self.dag.path(_node(start), _node(goal))
+        """A shortest way from `start` to `goal` along the data, as handles, both included; empty when there is none.
+
+        Raises:
+            NotFound: one of them is not in this graph.
+        """
+        found = self.dag.path(self._held(start), self._held(goal))
         return [] if found is None else [self._handle(node) for node in found]
 
     def between(self, start: Any, goal: Any) -> "Graph":
-        """The part of the graph on any way from `start` to `goal`."""
-        first, last = _node(start), _node(goal)
+        """The part of the graph on any way from `start` to `goal`. Raises: NotFound, as `path`."""
+        first, last = self._held(start), self._held(goal)
         down, up = self.dag.closure(first, Direction.DOWN), self.dag.closure(last, Direction.UP)
         own = {True: {node.id for node in (first, last) if node.is_run}, False: {node.id for node in (first, last) if not node.is_run}}
         versions = (down.versions & up.versions) | (own[False] if self.dag.path(first, last) else frozenset())
@@ -48,6 +52,12 @@ class Graph(Drawing):
     def leaves(self) -> list[Any]:
         """The nodes that lead nowhere."""
         return [self._handle(node) for node in self.dag.leaves()]
+
+    def _held(self, handle: Any) -> NodeId:
+        node = _node(handle)
+        if node not in self.dag:
+            raise NotFound(f"{handle!r} is not in {self!r}: take the graph of its project, or api.graph(everything=True)")
+        return node
 
     def _handle(self, node: NodeId) -> Any:
         engine = self._host.engine

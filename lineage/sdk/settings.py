@@ -2,8 +2,9 @@
 
     arguments  >  LINEAGE_*  >  WANDB_*  >  lineage.toml here, else the user's own  >  defaults
 
-The nearer source wins, value by value; an empty environment variable says nothing. Unknown settings are kept and have no effect, because
-scripts written for the W&B client pass many that have no meaning here. Reading settings creates nothing.
+The nearer source wins, value by value; an empty environment variable says nothing. Unknown settings of a script are kept and have no effect,
+because scripts written for the W&B client pass many that have no meaning here; in a file, which is ours, they are refused. Reading settings
+creates nothing.
 """
 
 import os
@@ -166,6 +167,10 @@ def _from_file(environ: Mapping[str, str]) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is not a settings file: {error}") from error
+    unknown = sorted(found.keys() - Settings.model_fields.keys())
+    if unknown:
+        raise UsageError(f"{path} has no setting to make of {', '.join(unknown)}: there are {', '.join(Settings.model_fields)}")
+    return found

@@ -191,3 +191,35 @@ def test_runs_are_tagged_with_whatever_people_write(wandb: ModuleType) -> None:
         run.tags += ("more!",)
     assert sorted([*tags, "more!"]) == sorted(wandb.Api().run(f"shop/{run.id}").tags)
     assert 1 == len(wandb.Api().runs("shop", filters={"tags": "lr=0.1"}))
+
+
+def test_a_handle_of_another_project_is_not_in_this_graph(wandb: ModuleType, logged: Callable[..., Any]) -> None:
+    """The message names the handle, not a number of the catalogue, and the graph that has it."""
+    ours = logged("data")
+    with wandb.init(project="elsewhere") as run:
+        theirs = run.log_artifact(wandb.Artifact("other", type="dataset"))
+    graph = wandb.Api().graph("shop")
+    for ask in (graph.path, graph.between):
+        with pytest.raises(NotFound, match=r"elsewhere/other:v0 .* api\.graph\(everything=True\)"):
+            ask(ours, theirs)
+    assert [] == wandb.Api().graph(everything=True).path(ours, theirs)
+    with pytest.raises(UsageError, match="depth 'all'"):
+        ours.downstream(depth="all")
+
+
+def test_a_directory_that_changed_says_how_to_add_it_again(wandb: ModuleType, write: Callable[..., str], tmp_path: Path) -> None:
+    """In the word that `add_dir` knows."""
+    artifact = wandb.Artifact("data", type="dataset")
+    for content, merge in (("one", False), ("two", True)):
+        write("tree/leaf", content)
+        artifact.add_dir(tmp_path / "tree", merge=merge)
+    write("tree/leaf", "three")
+    with pytest.raises(UsageError, match="to add_dir, merge=True"):
+        artifact.add_dir(tmp_path / "tree")
+
+
+def test_a_misspelt_setting_in_a_file_is_named(wandb: ModuleType, write: Callable[..., str]) -> None:
+    """The file is ours, so what it says either counts or is refused."""
+    write("lineage.toml", 'projekt = "shop"\n')
+    with pytest.raises(UsageError, match=r"lineage\.toml has no setting to make of projekt: there are home, entity, project"):
+        wandb.init()
