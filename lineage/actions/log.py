@@ -79,13 +79,15 @@ def log_version(
     try:
         checked = _check(draft, aliases, tags)
         check_words(key, "key")
-        named = list(entries)
-        if incremental:
-            named = _merged(engine, project, draft.name, named, session)
-        _refuse_lost(named, session)
-        built = store_manifest(named, session)
-        session.publish()
-        version_id, is_new = _commit(engine, project, checked, built, session, run_id, key)
+        given, done = list(entries), None
+        while done is None:
+            base = _latest(engine, project, draft.name) if incremental else None
+            named = given if base is None else _merged(engine, project, base, given, session)
+            _refuse_lost(named, session)
+            built = store_manifest(named, session)
+            session.publish()
+            done = _commit(engine, project, checked, built, session, run_id, key, (base,) if incremental else ())
+        version_id, is_new = done
         return Logged(version_by_id(engine, version_id), is_new, session.stored, session.known)
     finally:
         session.close()
@@ -114,12 +116,13 @@ def _check(draft: Draft, aliases: Sequence[str], tags: Sequence[str]) -> _Checke
     return _Checked(draft, check_document(draft.metadata), given, tuple(check_tag(tag) for tag in tags))
 
 
-def _merged(engine: Engine, project: ProjectRecord, name: str, entries: list[Entry], session: Session) -> list[Entry]:
+def _latest(engine: Engine, project: ProjectRecord, name: str) -> VersionRecord | None:
     with engine.catalog.read() as c:
         series = collections.find(c, project.id, name)
-        base = None if series is None else versions.latest(c, series.id)
-    if base is None:
-        return entries
+        return None if series is None else versions.latest(c, series.id)
+
+
+def _merged(engine: Engine, project: ProjectRecord, base: VersionRecord, entries: list[Entry], session: Session) -> list[Entry]:
     merged = read_manifest(engine, base).entries | {entry.path: entry for entry in entries}
     if base.domain == project.domain:
         keep_blobs(engine, project.domain, merged.values(), session)
@@ -143,8 +146,16 @@ def keep_blobs(engine: Engine, domain: str, entries: Iterable[Entry], session: S
 
 
 def _commit(
-    engine: Engine, project: ProjectRecord, checked: _Checked, built: Built, session: Session, run_id: int | None, key: str | None
-) -> tuple[int, bool]:
+    engine: Engine,
+    project: ProjectRecord,
+    checked: _Checked,
+    built: Built,
+    session: Session,
+    run_id: int | None,
+    key: str | None,
+    onto: tuple[VersionRecord | None, ...],
+) -> tuple[int, bool] | None:
+    """The version and whether it is new; `None`, and nothing done, when `onto`, the latest that was added to, is the latest no more."""
     draft, now = checked.draft, engine.now
     with engine.catalog.tx() as c:
         if key is not None and (made := versions.of_key(c, key)) is not None:
@@ -153,6 +164,10 @@ def _commit(
             raise Conflict("this writer was given up for dead while it was away: log again, nothing was recorded")
         collection_id, type_ = collections.ensure(c, project.id, draft.name, draft.type, now)
         require_type(draft.name, type_, draft.type)
+        for base in onto:
+            latest = versions.latest(c, collection_id)
+            if (latest and latest.id) != (base and base.id):
+                return None
         same = versions.live_of_digest(c, collection_id, str(built.manifest.digest))
         if same is not None:
             if versions.is_recorded(c, same):

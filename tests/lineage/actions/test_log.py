@@ -11,7 +11,7 @@ from lineage.actions.use import use_version
 from lineage.model.document import MAX_BYTES
 from lineage.model.errors import Conflict, Gone, InvalidMetadata, InvalidName, NotFound, UsageError
 from lineage.model.names import ArtifactPath
-from storage.blob.session import Count
+from storage.blob.session import Count, Session
 from storage.digest import Digest
 from storage.entry import Entry
 from storage.errors import Corrupt, InvalidManifest, Refused
@@ -150,6 +150,25 @@ def test_incremental(shop: Any) -> None:
     more = shop.put(files={"b": b"2", "c": b"2"}, incremental=True)
     assert {"a": b"1", "b": b"2", "c": b"2"} == shop.files(more.version)
     assert not shop.put(files={}, incremental=True).is_new
+
+
+@pytest.mark.fault("G27")
+def test_incremental_overtaken(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two that add to the same version at once both find their additions in the later one: who is overtaken adds to the new latest."""
+    shop.put(files={"a": b"1"})
+    publish = Session.publish
+    others = [{"b": b"2"}]
+
+    def overtaken(session: Session) -> None:
+        publish(session)
+        while others:
+            shop.put(files=others.pop(), incremental=True)
+
+    monkeypatch.setattr(Session, "publish", overtaken)
+    mine = shop.put(files={"c": b"3"}, incremental=True)
+    assert {"a": b"1", "b": b"2", "c": b"3"} == shop.files(mine.version)
+    assert (2, ("latest",)) == (mine.version.number, mine.version.aliases)
+    assert shop.idle()
 
 
 @pytest.mark.fault("I-01")
