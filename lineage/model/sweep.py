@@ -2,13 +2,13 @@
 
 `grid` walks the product of all discrete values, the last parameter fastest, in the order of the sorted names. `random` draws each
 parameter from its distribution. Both are functions of the sweep's seed and the number of runs handed out so far, so that several agents,
-and an agent that died, agree on what is next.
+and an agent that died, agree on what is next. Parameters may be nested, and then the configuration is.
 """
 
 import datetime as dt
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -63,12 +63,16 @@ class SweepRecord:
         return f"{'-' if self.goal == 'maximize' else '+'}summary_metrics.{self.metric}"
 
 
+Place = tuple[str, ...]
+"""Where a parameter stands in the configuration: its name, below the names of the nests it is in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Space:
     """A checked sweep configuration. `Space.of` is the only way in."""
 
     method: str
-    parameters: Mapping[str, Mapping[str, Any]]
+    parameters: Mapping[Place, Mapping[str, Any]]
     run_cap: int | None = None
     raw: Mapping[str, Any] = field(default_factory=dict)
 
@@ -93,13 +97,11 @@ class Space:
         cap = checked.get("run_cap")
         if cap is not None and (not isinstance(cap, int) or isinstance(cap, bool) or cap < 1):
             raise UsageError(f"run_cap {cap!r} must be a positive whole number: leave it out to have no cap")
-        parameters = checked.get("parameters")
-        if not isinstance(parameters, dict) or not parameters:
-            raise UsageError("a sweep needs 'parameters', a dictionary of at least one")
-        space = cls(str(method), {name: _parameter(name, stated) for name, stated in parameters.items()}, cap, checked)
+        parameters = {place: _parameter(".".join(place), stated) for place, stated in _leaves(checked)}
+        space = cls(str(method), parameters, cap, checked)
         if method == "grid":
-            for name, stated in space.parameters.items():
-                _choices(name, stated)
+            for place, stated in space.parameters.items():
+                _choices(place, stated)
         return space
 
     @property
@@ -107,7 +109,7 @@ class Space:
         """How many runs there will be, or `None` when there is no end."""
         if self.method != "grid":
             return self.run_cap
-        product = math.prod(_choices(name, stated).count for name, stated in self.parameters.items())
+        product = math.prod(_choices(place, stated).count for place, stated in self.parameters.items())
         return min(product, self.run_cap or product)
 
     def configuration(self, number: int, seed: int) -> dict[str, Any] | None:
@@ -116,13 +118,35 @@ class Space:
             return None
         if self.method == "random":
             draw = random.Random(f"{seed}/{number}")  # noqa: S311  # a search, not a secret
-            return {name: _draw(stated, draw) for name, stated in sorted(self.parameters.items())}
-        found: dict[str, Any] = {}
-        for name, stated in sorted(self.parameters.items(), reverse=True):
-            choices = _choices(name, stated)
+            return _planted({place: _draw(stated, draw) for place, stated in sorted(self.parameters.items())})
+        found: dict[Place, Any] = {}
+        for place, stated in sorted(self.parameters.items(), reverse=True):
+            choices = _choices(place, stated)
             number, position = divmod(number, choices.count)
-            found[name] = choices.at(position)
-        return found
+            found[place] = choices.at(position)
+        return _planted(found)
+
+
+def _leaves(stated: Mapping[str, Any], above: Place = ()) -> Iterator[tuple[Place, object]]:
+    parameters = stated.get("parameters")
+    if not isinstance(parameters, dict) or not parameters:
+        what = f"sweep parameter {'.'.join(above)!r}" if above else "a sweep"
+        raise UsageError(f"{what} needs 'parameters', a dictionary of at least one")
+    for name, inner in parameters.items():
+        if isinstance(inner, dict) and "parameters" in inner:
+            yield from _leaves(inner, (*above, name))
+        else:
+            yield (*above, name), inner
+
+
+def _planted(values: Mapping[Place, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for (*above, name), value in values.items():
+        nest = found
+        for each in above:
+            nest = nest.setdefault(each, {})
+        nest[name] = value
+    return found
 
 
 def _parameter(name: str, stated: object) -> Mapping[str, Any]:
@@ -200,7 +224,7 @@ class _Choices:
     at: Callable[[int], Any]
 
 
-def _choices(name: str, stated: Mapping[str, Any]) -> _Choices:
+def _choices(place: Place, stated: Mapping[str, Any]) -> _Choices:
     if "value" in stated:
         return _Choices(1, lambda _position: stated["value"])
     if "values" in stated:
@@ -211,6 +235,7 @@ def _choices(name: str, stated: Mapping[str, Any]) -> _Choices:
     if stated["distribution"] == "q_uniform":
         first = _multiples(stated).start
         return _Choices(_count(_multiples(stated)), lambda position: _times(first + position, stated.get("q", 1)))
+    name = ".".join(place)
     raise UsageError(f"sweep parameter {name!r}: grid search needs discrete values, not {stated['distribution']}; use method 'random'")
 
 

@@ -158,7 +158,7 @@ BAD: list[tuple[str, object]] = [
     ("'lr'", {"min": True, "max": False}),
     ("'lr'", {}),
     ("'lr'", {"vaule": 3}),
-    ("'lr'", {"parameters": {"x": {"value": 1}}}),
+    ("'lr'", {"parameters": {}}),
     ("beta", {"distribution": "beta"}),
     ("'lr'", {"distribution": "int_uniform", "min": 0.5, "max": 2.5}),
     ("'lr'", {"distribution": "uniform", "min": 0}),

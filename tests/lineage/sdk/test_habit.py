@@ -223,3 +223,28 @@ def test_a_misspelt_setting_in_a_file_is_named(wandb: ModuleType, write: Callabl
     write("lineage.toml", 'projekt = "shop"\n')
     with pytest.raises(UsageError, match=r"lineage\.toml has no setting to make of projekt: there are home, entity, project"):
         wandb.init()
+
+
+@pytest.mark.parametrize("method", ["grid", "random"])
+def test_nested_parameters_make_a_nested_configuration(wandb: ModuleType, method: str) -> None:
+    """Each combination once, in the shape the sweep has; a nest without parameters is named."""
+    model = {"parameters": {"depth": {"values": [1, 2]}, "head": {"parameters": {"size": {"value": 3}}}}}
+    sweep_id = wandb.sweep({"method": method, "run_cap": 2, "parameters": {"model": model, "lr": {"value": 0.1}}}, project="shop")
+    seen: list[dict[str, Any]] = []
+
+    def train() -> None:
+        with wandb.init() as run:
+            seen.append(run.config.as_dict())
+
+    wandb.agent(sweep_id, train)
+    assert [{"lr", "model"}] * 2 == [set(config) for config in seen]
+    assert all({"size": 3} == config["model"]["head"] and config["model"]["depth"] in (1, 2) for config in seen)
+    if method == "grid":
+        assert [1, 2] == [config["model"]["depth"] for config in seen]
+
+
+def test_a_nested_parameter_is_refused_by_its_whole_name(wandb: ModuleType) -> None:
+    """With the names of the nests it is in."""
+    nest = {"parameters": {"x": {"min": 0.0, "max": 1.0}}}
+    with pytest.raises(UsageError, match=r"parameter 'model\.x': grid search needs discrete"):
+        wandb.sweep({"method": "grid", "parameters": {"model": nest}}, project="shop")
