@@ -53,7 +53,7 @@ def demo(
 
     Examples:
       lineage demo
-      lineage demo ~/src/myproject --home /tmp/demo
+      lineage demo ~/src/myproject --home ~/demo
     """
     tree = corpus.standard_library() if directory is None else corpus.directory(directory)
     if not any(corpus.side(tree.name(path)) == "train" for path in tree.files):
