@@ -90,9 +90,7 @@ def carry_out(
     if writers:
         raise Unavailable(f"{len(writers)} writers are at work: wait until they are done, then reclaim")
     if planned.takes_everything and not empty_ok:
-        raise Refused(
-            f"the plan takes all {planned.live} live blobs of the store: is this the right catalogue? Confirm it when it is"
-        )
+        raise Refused(f"the plan takes all {planned.live} live blobs of the store: is this the right catalogue? Confirm it when it is")
     _remove_superseded(backend, ledger)
     blobs = size = 0
     for at in range(0, len(planned.doomed), _BATCH):
