@@ -12,13 +12,14 @@ from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.graph.algebra import Dag
 from lineage.graph.draw import Face
-from lineage.graph.traverse import NodeId, Walk, Whole
+from lineage.graph.traverse import Walk, Whole
 from lineage.graph.traverse import walk as traverse
 from lineage.model.access import Act
 from lineage.model.artifact import VersionRecord
 from lineage.model.edge import Direction
 from lineage.model.errors import Gone
 from lineage.model.names import ProjectPath
+from lineage.model.node import NodeId
 from lineage.model.run import RunRecord
 
 
@@ -39,7 +40,7 @@ def walk(
     with engine.catalog.read() as c:
         if depth is not None or stop is not None or until is not None:
             return traverse(node, direction, edges.Neighbours(c), depth=depth, stop=_boundary(engine, stop, until))
-        versions_, runs_ = edges.closure(c, node.kind.value, node.id, direction)
+        versions_, runs_ = edges.closure(c, node, direction)
     return Whole(
         frozenset([node.whole]),
         direction,

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Iterator
 from lineage.catalog.column import chunks, marks
 from lineage.catalog.open import Connection
 from lineage.model.edge import Direction, Edge, Relation
+from lineage.model.node import NodeId, NodeKind
 
 
 def add_used(c: Connection, run_id: int, version_id: int, role: str, order: int, now: int) -> None:
@@ -80,24 +81,24 @@ _DOWN = """
   SELECT logged.version_id FROM reached JOIN used ON used.version_id = reached.id
     JOIN logged ON logged.run_id = used.run_id AND logged.is_maker = 1 AND logged.version_id > reached.id)
 SELECT reached.id, used.run_id FROM reached LEFT JOIN used ON used.version_id = reached.id"""
-_CLOSURES: dict[tuple[str, Direction], str] = {
-    ("artifact", Direction.UP): f"WITH RECURSIVE reached (id) AS (SELECT ? UNION {_UP}",
-    ("artifact", Direction.DOWN): f"WITH RECURSIVE reached (id) AS (SELECT ? UNION {_DOWN}",
-    ("run", Direction.UP): f"WITH RECURSIVE reached (id) AS (SELECT version_id FROM used WHERE run_id = ? UNION {_UP}",
+_CLOSURES: dict[tuple[NodeKind, Direction], str] = {
+    (NodeKind.ARTIFACT, Direction.UP): f"WITH RECURSIVE reached (id) AS (SELECT ? UNION {_UP}",
+    (NodeKind.ARTIFACT, Direction.DOWN): f"WITH RECURSIVE reached (id) AS (SELECT ? UNION {_DOWN}",
+    (NodeKind.RUN, Direction.UP): f"WITH RECURSIVE reached (id) AS (SELECT version_id FROM used WHERE run_id = ? UNION {_UP}",
     (
-        "run",
+        NodeKind.RUN,
         Direction.DOWN,
     ): f"WITH RECURSIVE reached (id) AS (SELECT version_id FROM logged WHERE run_id = ? AND is_maker = 1 UNION {_DOWN}",
 }
 """Each gives every version reached with the runs it was made by (up) or used by (down)."""
 
 
-def closure(c: Connection, kind: str, start: int, direction: Direction) -> tuple[set[int], set[int]]:
+def closure(c: Connection, node: NodeId, direction: Direction) -> tuple[set[int], set[int]]:
     """Every version and every run upstream or downstream of a version or a run, which is itself left out."""
-    rows = c.execute(_CLOSURES[kind, direction], (start,)).fetchall()
+    rows = c.execute(_CLOSURES[node.kind, direction], (node.id,)).fetchall()
     versions, runs = {row[0] for row in rows}, {row[1] for row in rows}
     runs.discard(None)
-    (versions if kind == "artifact" else runs).discard(start)
+    (runs if node.is_run else versions).discard(node.id)
     return versions, runs
 
 

@@ -11,10 +11,10 @@ from typing import TypeVar
 from lineage.actions import find
 from lineage.actions.open import Engine
 from lineage.cli.shell import Shell
-from lineage.graph.traverse import NodeId
 from lineage.model.artifact import CollectionRecord, VersionRecord
 from lineage.model.errors import CommError, InvalidName, NotFound, UsageError
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
+from lineage.model.node import NodeId
 from lineage.model.project import ProjectRecord
 from lineage.model.run import RunRecord
 

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Edge, Relation
 from lineage.model.errors import NotFound
+from lineage.model.node import NodeId
 
 Node = TypeVar("Node", bound=Hashable)
 

@@ -12,7 +12,7 @@ from lineage.graph.algebra import Dag, cut_cycles
 from lineage.graph.fold import LIMIT, fold
 from lineage.graph.glyph import fit, shown, width
 from lineage.graph.layout import Layout, Point, Size, arrange
-from lineage.graph.traverse import NodeId, NodeKind
+from lineage.model.node import NodeId, NodeKind
 
 LABEL, SUBLABEL, BADGE = 13.0, 11.0, 9.5
 """Sizes in pixels; labels and badges are set bold."""

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from lineage.graph.algebra import Dag
-from lineage.graph.traverse import NodeId
 from lineage.model.errors import UsageError
+from lineage.model.node import NodeId
 
 if TYPE_CHECKING:
     from networkx import DiGraph

@@ -9,8 +9,8 @@ never more marks than the limit, artifacts and runs never share a mark, and a no
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lineage.graph.algebra import Dag
-from lineage.graph.traverse import NodeId
 from lineage.model.errors import UsageError
+from lineage.model.node import NodeId
 
 LIMIT = 200
 """Marks that people still find their way in."""

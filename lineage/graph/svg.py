@@ -14,7 +14,7 @@ from itertools import pairwise
 from lineage.graph.draw import BADGE, LABEL, SUBLABEL, Line, Mark, Picture
 from lineage.graph.glyph import width
 from lineage.graph.layout import Point
-from lineage.graph.traverse import NodeKind
+from lineage.model.node import NodeKind
 
 _TONES = {
     "failed": "failed",

@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from lineage.graph.algebra import Dag
 from lineage.graph.draw import QUIET, Face
 from lineage.graph.glyph import cells, clip, shown
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction
 from lineage.model.errors import UsageError
+from lineage.model.node import NodeId
 
 WIDTH = 100
 NARROWEST = 40

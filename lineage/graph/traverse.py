@@ -12,47 +12,13 @@ gives a part of its inputs, reached later by a younger one it gives more. What m
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from operator import attrgetter
 from typing import Protocol
 
 from lineage.model.edge import Direction, Edge, depends
 from lineage.model.errors import UsageError
-
-
-class NodeKind(StrEnum):
-    RUN = "run"
-    ARTIFACT = "artifact"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class NodeId:
-    """A node of the graph. `activity` numbers the activities of a run that shows as several nodes; zero is the run, whole."""
-
-    kind: NodeKind
-    id: int
-    activity: int = 0
-
-    @classmethod
-    def artifact(cls, version: int) -> "NodeId":
-        return cls(NodeKind.ARTIFACT, version)
-
-    @classmethod
-    def run(cls, run: int, activity: int = 0) -> "NodeId":
-        return cls(NodeKind.RUN, run, activity)
-
-    @property
-    def is_run(self) -> bool:
-        return self.kind == NodeKind.RUN
-
-    @property
-    def whole(self) -> "NodeId":
-        """The node without the number of its activity: what the catalogue knows."""
-        return NodeId(self.kind, self.id) if self.activity else self
-
-    def __str__(self) -> str:
-        return f"{self.kind}:{self.id}" + (f"#{self.activity}" if self.activity else "")
+from lineage.model.node import NodeId
 
 
 class Neighbours(Protocol):

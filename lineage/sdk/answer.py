@@ -6,8 +6,9 @@ Handles are made as they are asked for; the numbers are there already. An answer
 from typing import Any
 
 from lineage.graph.algebra import Dag
-from lineage.graph.traverse import Level, NodeId, Walk, Whole
+from lineage.graph.traverse import Level, Walk, Whole
 from lineage.model.edge import Edge
+from lineage.model.node import NodeId
 from lineage.sdk.drawing import Drawing
 from lineage.sdk.host import Host, artifacts, runs
 from lineage.sdk.page import Page

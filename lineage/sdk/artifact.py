@@ -20,11 +20,11 @@ from lineage.actions.log import Draft as Wanted
 from lineage.actions.log import log_version
 from lineage.actions.start import Opening, start_run
 from lineage.actions.walk import makers, users
-from lineage.graph.traverse import NodeId
 from lineage.model.artifact import VersionRecord, require_type
 from lineage.model.document import check_document
 from lineage.model.errors import ArtifactStatusError, NotFound, UsageError
 from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias, check_tag, slug
+from lineage.model.node import NodeId
 from lineage.model.project import ProjectRecord
 from lineage.sdk.active import ACTIVE
 from lineage.sdk.builder import Builder

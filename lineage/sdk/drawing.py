@@ -14,7 +14,7 @@ from lineage.graph.draw import Face, draw
 from lineage.graph.export import to_networkx
 from lineage.graph.svg import render_svg
 from lineage.graph.text import render_text
-from lineage.graph.traverse import NodeId
+from lineage.model.node import NodeId
 from lineage.sdk.host import Host
 
 

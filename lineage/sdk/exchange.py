@@ -13,9 +13,9 @@ from lineage.actions import find
 from lineage.actions.open import Engine
 from lineage.actions.use import use_version
 from lineage.actions.walk import logged, used
-from lineage.graph.traverse import NodeId
 from lineage.model.errors import NotFound, UnsupportedError, UsageError
 from lineage.model.names import ArtifactPath, ProjectPath, slug
+from lineage.model.node import NodeId
 from lineage.model.project import ProjectRecord
 from lineage.model.run import RunRecord
 from lineage.sdk import code

@@ -7,9 +7,9 @@ from typing import Any
 
 from lineage.actions import find
 from lineage.graph.algebra import Dag
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Edge, Relation
 from lineage.model.errors import NotFound, UsageError
+from lineage.model.node import NodeId
 from lineage.sdk.drawing import Drawing
 
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lineage.actions.walk import walk
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction
+from lineage.model.node import NodeId
 from lineage.sdk.answer import Answer
 from lineage.sdk.host import Host
 

@@ -13,10 +13,10 @@ from lineage.actions.delete import delete_run
 from lineage.actions.update import update_run, update_summary
 from lineage.actions.use import use_version
 from lineage.actions.walk import logged, used
-from lineage.graph.traverse import NodeId
 from lineage.model.errors import UnsupportedError, UsageError
 from lineage.model.metric import Row
 from lineage.model.names import RunPath
+from lineage.model.node import NodeId
 from lineage.model.run import ALIVE, RunRecord, RunState
 from lineage.sdk.host import Host, artifacts
 from lineage.sdk.kin import Kin

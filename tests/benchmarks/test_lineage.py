@@ -9,9 +9,9 @@ import pytest
 from lineage.actions import create, finish, log, record, search, start, use, walk
 from lineage.actions.find import version_by_id
 from lineage.actions.open import open_engine
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction
 from lineage.model.names import ProjectPath
+from lineage.model.node import NodeId
 
 pytestmark = pytest.mark.benchmark
 

@@ -15,11 +15,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lineage.actions import create, delete, expire, find, finish, link, log, read, record, start, update, use, walk
 from lineage.actions.open import Engine, open_engine
-from lineage.graph.traverse import NodeId
 from lineage.model.artifact import VersionRecord
 from lineage.model.edge import Direction
 from lineage.model.errors import Gone
 from lineage.model.names import ArtifactPath, ProjectPath
+from lineage.model.node import NodeId
 from lineage.model.project import ProjectRecord
 from lineage.model.retention import ArtifactTTL
 from storage.digest import Digest

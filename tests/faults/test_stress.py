@@ -15,9 +15,9 @@ import pytest
 from lineage.actions import find, verify, walk
 from lineage.actions.open import Engine, open_engine
 from lineage.actions.reclaim import plan_reclaim, reclaim
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction
 from lineage.model.names import ArtifactPath
+from lineage.model.node import NodeId
 from storage.errors import Unavailable
 from storage.layout import STAGING
 from tests.faults.invariants import Acknowledged, check, cleaned

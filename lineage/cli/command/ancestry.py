@@ -18,9 +18,9 @@ from lineage.graph.algebra import Dag
 from lineage.graph.draw import Face, draw
 from lineage.graph.svg import render_svg
 from lineage.graph.text import NARROWEST, render_text
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Relation
 from lineage.model.errors import UsageError
+from lineage.model.node import NodeId
 
 ENDS = 12
 """Trees that the drawing of a whole project consists of at most; the SVG has everything."""

@@ -24,11 +24,11 @@ from lineage.graph.algebra import Dag
 from lineage.graph.draw import draw
 from lineage.graph.svg import render_svg
 from lineage.graph.text import NARROWEST, render_text
-from lineage.graph.traverse import NodeId
 from lineage.model.artifact import VersionRecord
 from lineage.model.edge import Direction
 from lineage.model.errors import UsageError
 from lineage.model.names import ArtifactPath, ProjectPath, slug
+from lineage.model.node import NodeId
 from lineage.model.retention import Plan
 from lineage.sdk.settings import ENVIRONMENT, PREFIXES, resolve
 

@@ -9,11 +9,11 @@ import pytest
 from lineage.actions import delete, find, link, read, start, update, walk
 from lineage.actions.reclaim import plan_reclaim, reclaim
 from lineage.actions.use import use_version
-from lineage.graph.traverse import NodeId
 from lineage.model.artifact import VersionState
 from lineage.model.edge import Direction
 from lineage.model.errors import Conflict, Gone, InvalidMetadata, InvalidName, InvalidPolicy, NotFound, RunNotFoundError
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
+from lineage.model.node import NodeId
 from lineage.model.retention import ArtifactTTL, Policy
 from lineage.model.run import RunState
 from tests.faults.child import together

@@ -18,10 +18,10 @@ from lineage.actions.use import use_version
 from lineage.actions.verify import verify
 from lineage.graph import traverse
 from lineage.graph.algebra import Dag
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Edge, Relation
 from lineage.model.errors import Conflict, Error, Gone, InvalidMetadata, InvalidName, NotFound, UsageError
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
+from lineage.model.node import NodeId
 from lineage.model.run import RunState
 from storage import layout
 from storage.digest import Digest

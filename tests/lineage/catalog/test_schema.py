@@ -15,10 +15,10 @@ from lineage.actions.open import Engine, open_engine
 from lineage.catalog import collection, edge, metric, schema, version
 from lineage.catalog import open as room
 from lineage.catalog.open import Catalog, Connection
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction
 from lineage.model.errors import CatalogUnsupported
 from lineage.model.names import ArtifactPath, ProjectPath
+from lineage.model.node import NodeId
 from lineage.model.project import ProjectRecord
 from storage import layout
 from tests.faults.child import together

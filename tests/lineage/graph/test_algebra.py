@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from lineage.graph.algebra import Activity, Closure, Dag, cut_cycles
 from lineage.graph.export import to_networkx
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Edge, Relation
 from lineage.model.errors import NotFound, UsageError
+from lineage.model.node import NodeId
 
 Graph: TypeAlias = "nx.DiGraph[Any]"
 Oracle: TypeAlias = Callable[[Iterable[Edge]], Graph]

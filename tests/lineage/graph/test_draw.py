@@ -14,9 +14,9 @@ from lineage.graph.draw import BADGE, LABEL, SUBLABEL, Face, Picture, draw
 from lineage.graph.glyph import cells, clip, fit, width
 from lineage.graph.layout import BOX_GAP
 from lineage.graph.svg import render_svg
-from lineage.graph.traverse import NodeId, NodeKind
 from lineage.model.edge import Edge, Relation
 from lineage.model.errors import UsageError
+from lineage.model.node import NodeId, NodeKind
 
 Pipeline: TypeAlias = Callable[..., list[Edge]]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -10,9 +10,9 @@ from lineage.graph.algebra import Dag
 from lineage.graph.draw import Face
 from lineage.graph.glyph import cells
 from lineage.graph.text import render_text
-from lineage.graph.traverse import NodeId
 from lineage.model.edge import Direction, Edge, Relation
 from lineage.model.errors import NotFound, UsageError
+from lineage.model.node import NodeId
 
 Pipeline: TypeAlias = Callable[..., list[Edge]]
 artifact, run = NodeId.artifact, NodeId.run

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lineage.graph.algebra import Dag
-from lineage.graph.traverse import Level, NodeId, Walk, walk
+from lineage.graph.traverse import Level, Walk, walk
 from lineage.model.edge import Direction, Edge, Relation
 from lineage.model.errors import UsageError
+from lineage.model.node import NodeId
 
 UP, DOWN = Direction.UP, Direction.DOWN
 Graph: TypeAlias = "nx.DiGraph[Any]"
