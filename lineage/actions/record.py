@@ -19,7 +19,7 @@ from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
 from lineage.model.artifact import VersionRecord, require_type
 from lineage.model.document import MAX_INTEGER, check_document, check_words
-from lineage.model.errors import NotFound, UsageError
+from lineage.model.errors import Conflict, NotFound, UsageError
 from lineage.model.metric import flat
 from lineage.model.names import LATEST, ArtifactPath, check_alias, check_collection, check_run_id, check_type
 from lineage.model.project import ProjectRecord
@@ -82,8 +82,22 @@ def record(engine: Engine, project: ProjectRecord, recordings: Sequence[Recordin
     """
     checked = [_check(engine, project, recording) for recording in recordings]
     known: dict[str, tuple[int, str]] = {}
-    with engine.catalog.tx() as c:
-        return [_apply(c, engine.now, project, each, known) for each in checked]
+    try:
+        with engine.catalog.tx() as c:
+            return [_apply(c, engine.now, project, each, known) for each in checked]
+    except Conflict as error:
+        raise _taken(engine, project, checked) or error from error
+
+
+def _taken(engine: Engine, project: ProjectRecord, checked: Sequence[_Checked]) -> Conflict | None:
+    """What says which ids are there already, or were given twice; nothing when it was not the ids."""
+    counts = Counter(each.run for each in checked)
+    with engine.catalog.read() as c:
+        known = [run for run, count in counts.items() if count > 1 or runs.find(c, project.id, run) is not None]
+    if not known:
+        return None
+    shown = ", ".join(map(repr, known[:5]))
+    return Conflict(f"{len(known)} runs of {project.path} are there already, such as {shown}: nothing was recorded; give each its own id")
 
 
 def _check(engine: Engine, project: ProjectRecord, recording: Recording) -> _Checked:

@@ -185,9 +185,9 @@ def _check_bounds(name: str, distribution: str, stated: Mapping[str, Any]) -> No
     for bound in _BOUNDS[distribution]:
         value = stated.get(bound, _DEFAULTS.get(bound))
         if not _is_number(value) or (distribution == "int_uniform" and not isinstance(value, int)):
-            raise UsageError(
-                f"sweep parameter {name!r}: {distribution} needs a {'whole ' * (distribution == 'int_uniform')}number for {bound!r}"
-            )
+            hint = ": YAML takes 1e-5 for text and 1.0e-5 for a number" if isinstance(value, str) else ""
+            whole = "whole " * (distribution == "int_uniform")
+            raise UsageError(f"sweep parameter {name!r}: {distribution} needs a {whole}number for {bound!r}, not {value!r}{hint}")
     low, high, step = (stated[bound] if bound in _BOUNDS[distribution] and bound in stated else 1 for bound in ("min", "max", "q"))
     if low > high:
         raise UsageError(f"sweep parameter {name!r}: min {low} is above max {high}")

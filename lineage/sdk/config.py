@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from lineage.model.document import check_document
 from lineage.model.errors import ConfigError, UsageError
@@ -38,6 +38,16 @@ class Config:
         self._locked: frozenset[str] = frozenset()
         self._save: Callable[[dict[str, Any]], object] | None = None
         self._adopt: Adopt | None = None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], kept: Mapping[str, Any]) -> Self:
+        """A configuration of no run: what a copy is, here or in another process. Changing it changes nothing else."""
+        config = cls()
+        config._values, config._kept = dict(values), dict(kept)
+        return config
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self).of, (self._values, self._kept)
 
     def connect(self, save: Callable[[dict[str, Any]], object], adopt: Adopt) -> None:
         """From now on a change is written with `save`, and an artifact used with `adopt`."""

@@ -3,7 +3,8 @@
 Nothing of a batch is there before its block ends, and nothing at all when the block raises.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 from lineage.actions import find
@@ -60,6 +61,10 @@ class Receipt:
         )
 
 
+_OUTPUT = tuple(each.name for each in fields(Output))
+"""What a dictionary may say of a version."""
+
+
 class Batch:
     """Records that wait for the end of their block; one durable transaction for each project they belong to."""
 
@@ -81,14 +86,18 @@ class Batch:
         self._waiting.clear()
 
 
-def recording(run: str | None, used: Sequence[Any], logged: Sequence[Any], fields: Mapping[str, Any]) -> Recording:
+def recording(run: str | None, used: Sequence[Any], logged: Sequence[Any], more: Mapping[str, Any]) -> Recording:
     """What `api.record` was given, as the engine takes it."""
-    stated = {name: value for name, value in fields.items() if value is not None}
+    stated = {name: value for name, value in more.items() if value is not None}
     return Recording(run, tuple(map(_input, _several(used))), tuple(map(_output, _several(logged))), **stated)
 
 
 def _several(given: Any) -> Sequence[Any]:
-    return (given,) if isinstance(given, str | Mapping) else tuple(given)
+    if isinstance(given, str | Mapping):
+        return (given,)
+    if not isinstance(given, Iterable):
+        raise UsageError(f"{given!r} is no list: give a list of artifacts, paths, names or dictionaries")
+    return tuple(given)
 
 
 def _input(given: Any) -> VersionRecord | int | str:
@@ -103,6 +112,9 @@ def _input(given: Any) -> VersionRecord | int | str:
 
 def _output(given: Any) -> Output | str:
     if isinstance(given, Mapping):
+        unknown = sorted(given.keys() - _OUTPUT)
+        if unknown or "name" not in given:
+            raise UsageError(f"logged holds {given!r}: give a name, and of {', '.join(_OUTPUT[1:])} what there is to say")
         return Output(**{str(name): value for name, value in given.items()})
     if isinstance(given, str | Output):
         return given

@@ -39,7 +39,7 @@ from lineage.sdk.summary import Summary
 from lineage.sdk.terminal import termlog, termwarn
 
 HEARTBEAT = 30.0
-"""Seconds between two signs of life that logging gives."""
+"""Seconds between two signs of life that logging gives; the summary that others read is that old at most."""
 CONTROL = ".lineage"
 RESUME_FILE = "resume.json"
 
@@ -165,6 +165,7 @@ class Run(Exchange):
             self._rows += 1
         if time.monotonic() - self._beat > HEARTBEAT:
             heartbeat(self.engine, self._record.id)
+            update_summary(self.engine, self._record.id, self.summary.flat)
             self._beat = time.monotonic()
 
     def define_metric(

@@ -20,6 +20,10 @@ class Summary:
         self._flat = dict(values)
         self._keep = keep
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy, here or in another process, is a summary that is only read."""
+        return Summary, (self._flat,)
+
     def observe(self, values: Mapping[str, Any]) -> None:
         """Take up values the history holds already: nothing is written for them."""
         self._flat.update(values)

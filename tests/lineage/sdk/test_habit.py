@@ -1,5 +1,7 @@
 """Habits of people who have written W&B scripts for years: what they type without looking it up works, or says what to type instead."""
 
+import copy
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -8,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lineage.errors import CommError, InvalidName, NotFound, UnsupportedError, UsageError
+from lineage.errors import CommError, Conflict, InvalidName, NotFound, UnsupportedError, UsageError
 
 GRID = {"method": "grid", "parameters": {"lr": {"values": [1, 2]}}}
 
@@ -248,3 +250,49 @@ def test_a_nested_parameter_is_refused_by_its_whole_name(wandb: ModuleType) -> N
     nest = {"parameters": {"x": {"min": 0.0, "max": 1.0}}}
     with pytest.raises(UsageError, match=r"parameter 'model\.x': grid search needs discrete"):
         wandb.sweep({"method": "grid", "parameters": {"model": nest}}, project="shop")
+
+
+def test_configuration_and_summary_can_be_copied_and_sent(wandb: ModuleType) -> None:
+    """To a worker, or into a checkpoint: the copy has the values and is nobody's run any more."""
+    ways: list[Callable[[Any], Any]] = [copy.copy, copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))]
+    with wandb.init(project="shop", config={"model": {"depth": 2}}) as run:
+        run.summary["loss"] = 1
+        for copied in ways:
+            config, summary = copied(run.config), copied(run.summary)
+            assert ({"model": {"depth": 2}}, 1) == (config.as_dict(), summary["loss"])
+            config.lr, summary["loss"] = 3, 4
+    kept = wandb.Api().run(f"shop/{run.id}")
+    assert ({"model": {"depth": 2}}, 1) == (kept.config, kept.summary["loss"])
+
+
+def test_a_running_run_shows_how_it_does(wandb: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every sign of life its summary is there for others, and they can look for it."""
+    monkeypatch.setattr("lineage.sdk.run.HEARTBEAT", -1.0)
+    run = wandb.init(project="shop")
+    run.define_metric("loss", summary="min")
+    for loss in (3, 1, 2):
+        run.log({"loss": loss, "acc": loss})
+    found = wandb.Api().runs("shop", filters={"summary_metrics.acc": {"$gte": 2}})
+    assert [("running", {"acc": 2, "loss": {"min": 1}})] == [(each.state, each.summary.as_dict()) for each in found]
+
+
+def test_numbers_that_yaml_reads_as_text(wandb: ModuleType) -> None:
+    """The bound `1e-5` of a sweep file is text to YAML: the message shows it and how to write it."""
+    parameters = {"lr": {"distribution": "log_uniform_values", "min": "1e-5", "max": 0.1}}
+    with pytest.raises(UsageError, match=r"not '1e-5': YAML takes 1e-5 for text and 1\.0e-5 for a number"):
+        wandb.sweep({"method": "random", "parameters": parameters}, project="shop")
+
+
+def test_what_cannot_be_recorded_is_named(wandb: ModuleType) -> None:
+    """Ids that are taken, within the store or the batch, and dictionaries that say too little or too much; nothing is recorded."""
+    api = wandb.Api(overrides={"project": "shop"})
+    api.record("first")
+    with pytest.raises(Conflict, match="such as 'first': nothing was recorded"):
+        api.record("first", logged=["data"])
+    with pytest.raises(Conflict, match="such as 'twice'"), api.batch():
+        api.record("twice"), api.record("twice")
+    for wrong in ({"used": 3}, {"logged": [{"type": "model"}]}, {"logged": [{"name": "data", "colour": "red"}]}):
+        with pytest.raises(UsageError, match="give a"):
+            api.record("other", **wrong)
+    assert ["first"] == [run.id for run in api.runs()]
+    assert not api.artifact_exists("data")
