@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lineage.actions import create, finish, log, record, search, start, use, walk
-from lineage.actions.find import version_by_id
+import lineage
+from lineage.actions import create, record, search, walk
 from lineage.actions.open import open_engine
 from lineage.model.edge import Direction
 from lineage.model.names import ProjectPath
@@ -45,47 +45,59 @@ def write_raw(connection: sqlite3.Connection, runs: int, together: int) -> None:
             connection.execute("COMMIT")
 
 
-def test_recording_runs(place, table, scale, stopwatch) -> None:
-    """10,000 runs with three inputs and one output each: one transaction a run, batched, and a tenth of them scripted call by call."""
+def test_recording_runs(place, table, scale, stopwatch, monkeypatch) -> None:
+    """10,000 runs with three inputs and one output each: a transaction a run, batched, and as scripts write them."""
     runs = max(int(10_000 * scale), 50)
     with stopwatch() as single_limit:
         write_raw(raw(place / "single.sqlite"), runs, 1)
     with stopwatch() as batch_limit:
         write_raw(raw(place / "batch.sqlite"), runs, 1000)
-    engine = open_engine(place / "home")
-    project = create.project(engine, ProjectPath("benchmark"))
-    inputs = list(record.record(engine, project, [record.Recording(run="seed", logged=["a", "b", "c"])])[0].versions)
-    before = engine.catalog.path.stat().st_size
+    monkeypatch.setenv("LINEAGE_HOME", str(place / "home"))
+    monkeypatch.setenv("LINEAGE_PROJECT", "benchmark")
+    monkeypatch.setenv("LINEAGE_SILENT", "true")
+    api = lineage.Api()
+    inputs = api.record("seed", logged=["a", "b", "c"]).versions
+    before = catalogue_size(api, place / "before.sqlite")
     with stopwatch() as single:
         for number in range(runs):
-            record.record(engine, project, [record.Recording(used=inputs, logged=[f"single-{number % 50}"])])
+            api.record(used=inputs, logged=[f"single-{number % 50}"])
     with stopwatch() as batch:
-        for _ in range(0, runs, 1000):
-            record.record(
-                engine, project, [record.Recording(used=inputs, logged=[f"batch-{number % 50}"]) for number in range(min(runs, 1000))]
-            )
-    scripted_runs = max(runs // 10, 20)
-    versions = [version_by_id(engine, order) for order in inputs]
+        for at in range(0, runs, 1000):
+            with api.batch():
+                for number in range(at, min(at + 1000, runs)):
+                    api.record(used=inputs, logged=[f"batch-{number % 50}"])
+    after = catalogue_size(api, place / "after.sqlite")
+    used = [_logged(f"input-{name}", name) for name in "abc"]
     with stopwatch() as scripted:
-        for number in range(scripted_runs):
-            run = start.start_run(engine, start.Opening(ProjectPath("benchmark"))).run
-            for version in versions:
-                use.use_version(engine, run.id, version)
-            session = engine.store(project.domain).session()
-            session.take_bytes(str(number).encode())
-            log.log_version(engine, project, log.Draft("scripted", "model", metadata={"number": number}), [], session, run_id=run.id)
-            finish.finish_run(engine, run.id)
-    engine.catalog.backup(place / "measured.sqlite")
+        for number in range(runs):
+            with lineage.init() as run:
+                for artifact in used:
+                    run.use_artifact(artifact)
+                _add(run, "scripted", str(number))
+    durable = "raw SQLite, one durable transaction each"
+    table.add("runs recorded, api.record", runs / single[0], durable, runs / single_limit[0], "/s")
     table.add(
-        "runs recorded, one transaction each", runs / single[0], "raw SQLite, one durable transaction each", runs / single_limit[0], "/s"
+        "runs recorded, with api.batch(), 1,000 each", runs / batch[0], "raw SQLite, 1,000 a transaction", runs / batch_limit[0], "/s"
     )
-    table.add("runs recorded, 1,000 a transaction", runs / batch[0], "raw SQLite, 1,000 a transaction", runs / batch_limit[0], "/s")
-    table.add(
-        "runs scripted call by call", scripted_runs / scripted[0], "raw SQLite, one durable transaction each", runs / single_limit[0], "/s"
-    )
-    table.add(
-        "bytes of catalogue a run", ((place / "measured.sqlite").stat().st_size - before) / (2 * runs + scripted_runs), "target", 600, "B"
-    )
+    table.add("runs scripted: init, 3 use, log, finish", runs / scripted[0], durable, runs / single_limit[0], "/s")
+    table.add("bytes of catalogue a run", (after - before) / (2 * runs), "target", 600, "B")
+
+
+def catalogue_size(api: lineage.Api, copy: Path) -> int:
+    api.engine.catalog.backup(copy)
+    return copy.stat().st_size
+
+
+def _logged(name: str, content: str) -> lineage.Artifact:
+    with lineage.init() as run:
+        return _add(run, name, content)
+
+
+def _add(run: lineage.Run, name: str, content: str) -> lineage.Artifact:
+    artifact = lineage.Artifact(name, type="model")
+    with artifact.new_file("content.txt") as file:
+        file.write(content)
+    return run.log_artifact(artifact)
 
 
 def test_closures(place, table, scale, stopwatch) -> None:
