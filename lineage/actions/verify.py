@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from lineage.actions.open import Engine
 from lineage.catalog import blob as blobs
+from lineage.model.errors import UsageError
 from storage.upkeep.verify import Verification, verify_store
 
 
@@ -20,9 +21,15 @@ class Checked:
         return self.store.is_sound and not self.catalog
 
 
-def verify(engine: Engine, *, deep: bool = False, progress: Callable[[int], None] | None = None) -> Checked:
-    """Every blob's size and checksum, its digest too when `deep`; the catalogue's own consistency."""
+def verify(engine: Engine, *, quick: bool = False, deep: bool = False, progress: Callable[[int], None] | None = None) -> Checked:
+    """Every blob's size and checksum, only its size when `quick`, its digest too when `deep`; the catalogue's own consistency.
+
+    Raises:
+        UsageError: `quick` and `deep` at once.
+    """
+    if quick and deep:
+        raise UsageError("quick=True looks at sizes alone and deep=True at every byte: say one of them, or neither")
     problems = engine.catalog.problems()
     with engine.catalog.read() as c:
         problems += blobs.missing_blobs(c)
-    return Checked(verify_store(engine.home.backend, engine.ledger, deep=deep, progress=progress), tuple(problems))
+    return Checked(verify_store(engine.home.backend, engine.ledger, quick=quick, deep=deep, progress=progress), tuple(problems))

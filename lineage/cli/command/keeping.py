@@ -15,6 +15,7 @@ from lineage.cli import record, text
 from lineage.cli.option import Where
 from lineage.cli.outcome import Exit
 from lineage.cli.shell import Row, Shell, table
+from lineage.model.errors import UsageError
 from lineage.model.retention import Plan
 from storage.upkeep.reclaim import ReclaimPlan
 
@@ -112,18 +113,22 @@ def _plan(plan: ReclaimPlan) -> dict[str, Any]:
 
 def verify(
     shell: Shell,
+    quick: Annotated[bool, typer.Option("--quick", help="Look at presence and size alone, and read no content.")] = False,  # an option
     deep: Annotated[bool, typer.Option("--deep", help="Compare every byte with the digest it is named by, too.")] = False,  # an option
 ) -> Exit:
     """Read everything that is stored and the catalogue, and say what is missing or wrong. Nothing is deleted.
 
-    Ends with exit code 3 when there is damage.
+    Ends with exit code 3 when there is damage. --quick and --deep exclude each other.
 
     Examples:
       lineage verify
+      lineage verify --quick
       lineage verify --deep --json
     """
+    if quick and deep:
+        raise UsageError("--quick looks at sizes alone and --deep at every byte: say one of them, or neither")
     with shell.engine() as engine, shell.progress("verify") as progress:
-        checked = checking.verify(engine, deep=deep, progress=progress)
+        checked = checking.verify(engine, quick=quick, deep=deep, progress=progress)
     found = checked.store
     document = {
         "ok": checked.ok,

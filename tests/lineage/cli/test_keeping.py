@@ -7,6 +7,8 @@ import pytest
 
 from lineage.actions import delete, find, update
 from lineage.actions.open import Engine
+from lineage.actions.verify import verify
+from lineage.model.errors import UsageError
 from lineage.model.names import ArtifactPath, ProjectPath
 from tests.lineage.cli.conftest import Caller
 
@@ -102,6 +104,27 @@ def test_damage_has_an_exit_code_of_its_own(lineage: Caller, data: Path) -> None
     assert 3 == ended.code
     assert "corrupt" in ended.out
     assert "there is damage" in ended.out
+
+
+@pytest.mark.fault("I-24")
+def test_a_quick_look_sees_sizes_alone(lineage: Caller, data: Path) -> None:
+    """--quick reads no content, so it finds what is cut off or gone, and a byte that was flipped it does not."""
+    lineage("put", data / "a.txt", "-n", "toys/letter")
+    blob = next(path for path in (lineage.home / "objects").rglob("*") if path.is_file() and path.read_bytes() == b"one\n")
+    blob.chmod(0o644)
+    blob.write_bytes(b"onE\n")
+    assert 0 == lineage("verify", "--quick").code
+    blob.write_bytes(b"one")
+    assert 3 == lineage("verify", "--quick").code
+
+
+def test_quick_and_deep_exclude_each_other(lineage: Caller, engine: Engine) -> None:
+    """One looks at less than usual, the other at more: both at once is a wrong call, here and in a program."""
+    ended = lineage("verify", "--quick", "--deep")
+    assert (2, "") == (ended.code, ended.out)
+    assert "say one of them" in ended.err
+    with pytest.raises(UsageError, match="say one of them"):
+        verify(engine, quick=True, deep=True)
 
 
 def test_a_held_version_is_skipped(due: Caller, engine: Engine) -> None:
