@@ -24,8 +24,6 @@ _TONES = {
     "pending": "running",
     "expired": "gone",
     "deleted": "gone",
-    "erased": "gone",
-    "reclaimed": "gone",
 }
 _SHAPES = {NodeKind.ARTIFACT: "artifact", NodeKind.RUN: "run"}
 _PAGE = re.compile(r"(https?://|\./|[?#]|/(?![/\\]))[!-\[\]-~]*")

@@ -32,8 +32,6 @@ _SIGNS = {False: "■", True: "●"}
 _STATE_SIGNS = {
     "expired": "□",
     "deleted": "□",
-    "erased": "□",
-    "reclaimed": "□",
     "running": "○",
     "pending": "○",
     "failed": "✗",

@@ -4,7 +4,7 @@
     ├── CommError                             the answer is no; also the name scripts written for the W&B client catch
     │   ├── NotFound            (LookupError) the run, artifact, project or sweep is not there
     │   │   └── RunNotFoundError
-    │   ├── Gone                              it was there and was expired, deleted or erased; its lineage remains
+    │   ├── Gone                              it was there and was expired or deleted; its lineage remains
     │   ├── Conflict                          somebody else was faster, or the state forbids it: look again, then decide
     │   └── Denied        (PermissionError)   this actor may not
     ├── UsageError               (ValueError) the call itself is wrong: change it

@@ -154,7 +154,7 @@ class Content(Version):
         """The directory that now holds the content: `root`, or `./artifacts/name:vN`. Files that are right stay, others are left alone.
 
         Raises:
-            Gone: the version was expired, deleted or erased.
+            Gone: the version was expired or deleted.
             ReferenceMissing, ReferenceChanged: a reference no longer leads to what was pinned.
             DestinationRefused: something stands in the way; nothing was written.
         """

@@ -1,8 +1,9 @@
 """An artifact's manifest, as scripts written for the W&B client read it, and the MD5 form of its digest.
 
-`digest` is ours (BLAKE3 over paths, kinds, digests, sizes, executable bits and pins). `wandb_digest` is theirs, for those who compare: MD5
-over `path:digest` lines, where the digest of a file is the base64 of its MD5 (or XXH3-128). It needs every byte and is taken only when
-asked for. Source of the form: `semantics.md` 2.2.
+`digest` is ours (BLAKE3 over paths, kinds, digests, sizes, executable bits and pins). `wandb_digest` is what `Artifact.digest` is in that
+client, for those who compare: MD5 (or XXH3-128) over a header line and a line `path:digest` for each entry in path order, where the digest
+of a file is the base64 of the same function over its bytes and that of a reference its ETag. It needs every byte and is taken only when
+asked for.
 """
 
 import base64

@@ -41,7 +41,7 @@ def paths(artifact: Any) -> list[str]:
 def test_the_wandb_digest_is_what_the_wandb_client_says(
     wandb: ModuleType, write: Write, algorithm: str, name: str | None, expected: str
 ) -> None:
-    """The vectors of `semantics.md` 2.2, of a draft and of what it becomes."""
+    """Values of `Artifact.digest` in that client, of a draft and of what it becomes."""
     with wandb.init(project="shop") as run:
         artifact = wandb.Artifact("data", type="dataset", digest_algorithm=algorithm)
         if name:
