@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Self
 
 from lineage.actions import create, find
-from lineage.actions.finish import finish_run
+from lineage.actions.finish import end_crashed, finish_run
 from lineage.actions.open import Engine
 from lineage.actions.record import record
 from lineage.actions.start import Opening, start_run
@@ -190,7 +190,8 @@ class Api:
     # ── runs, projects, sweeps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, path: str) -> PastRun:
-        """The run `[entity/][project/]id`. Raises: RunNotFoundError."""
+        """The run `[entity/][project/]id`; one whose process died is known as crashed from now on. Raises: RunNotFoundError."""
+        end_crashed(self.engine)
         return self.run_of(find.run(self.engine, placed(RunPath.parse(path), self)))
 
     def runs(
@@ -208,6 +209,7 @@ class Api:
             UsageError: a field or operator that is not in the grammar.
         """
         place = self._project(path)
+        end_crashed(self.engine)
 
         def fetch(offset: int, limit: int) -> list[PastRun]:
             found = find.runs(self.engine, place, filters=filters, order=order, limit=limit, offset=offset)

@@ -2,7 +2,7 @@
 
 Values may change as scripts go on; with `allow_val_change=False` one that is there stays, and another is refused. A value that a sweep has
 chosen is locked, and changing it is said and not done. A change that cannot be kept has not happened. A top-level value that is an artifact, or the text
-`wandb-artifact://…`, is used by the run and kept as a reference to it; deeper down an artifact is refused.
+`wandb-artifact://…`, is used by the run and kept as a reference to it; deeper down an artifact is refused. What JSON cannot hold becomes text.
 """
 
 import argparse
@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from lineage.model.document import check_document
 from lineage.model.errors import ConfigError, UsageError
+from lineage.sdk.plain import plain as in_json
 from lineage.sdk.terminal import termwarn
 
 ARTIFACT_SCHEMES = ("wandb-artifact://", "lineage://")
@@ -65,7 +66,7 @@ class Config:
         fresh = {name: value for name, value in given.items() if not self._is_locked(name, value)}
         plain = {name: value for name, value in fresh.items() if not is_artifact(value)}
         _refuse_nested(plain)
-        checked = check_document(plain, "config")
+        checked = check_document(in_json(plain, _say_text), "config")
         if not may_change:
             self._refuse_changes(checked)
         adopted = {name: self._adopted(name, value) for name, value in fresh.items() if is_artifact(value)}
@@ -167,6 +168,10 @@ class Config:
 
     def __repr__(self) -> str:
         return repr(self.as_dict())
+
+
+def _say_text(where: str, text: str) -> None:
+    termwarn(f"config {where!r} is nothing JSON can hold: kept as the text {text!r}")
 
 
 def parse_config(

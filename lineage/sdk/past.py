@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from lineage.actions import find
 from lineage.actions.delete import delete_run
+from lineage.actions.finish import end_crashed
 from lineage.actions.update import update_run, update_summary
 from lineage.actions.use import use_version
 from lineage.actions.walk import logged, used
@@ -43,7 +44,8 @@ class PastRun(Kin):
         self.config: dict[str, Any] = dict(record.config)
 
     def load(self, force: bool = False) -> "PastRun":  # the W&B signature
-        """The same handle, with what is true now."""
+        """The same handle, with what is true now; a run whose process died has crashed."""
+        end_crashed(self._host.engine)
         self._settle(find.run_by_id(self._host.engine, self._record.id))
         return self
 

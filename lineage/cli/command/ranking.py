@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from lineage.actions import find, search, walk
+from lineage.actions.finish import end_crashed
 from lineage.actions.open import Engine
 from lineage.cli import record, text
 from lineage.cli.complete import project_names
@@ -39,6 +40,7 @@ def runs(
     filters = None if filter is None else parse_json(filter, "--filter")
     with shell.engine() as engine:
         project = find.project(engine, shell.project(path))
+        end_crashed(engine)  # those whose process died are shown as what they are
         found = find.runs(engine, shell.project(path), filters=filters, order=order, limit=limit)
         summaries = [find.summary(engine, run.id) for run in found]
         now = engine.clock()

@@ -1,8 +1,10 @@
 """A configuration: what may be in it, who may change it."""
 
 import argparse
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from types import ModuleType
 from typing import Any
 
@@ -107,12 +109,8 @@ def test_a_missing_artifact_is_refused_before_there_is_a_run(wandb: ModuleType, 
     assert [] == list(wandb.Api().runs("shop", filters={"display_name": "never"}))
 
 
-@pytest.mark.fault("M01", "M02", "M04", "I-26")
-@pytest.mark.parametrize(
-    "value",
-    [float("nan"), float("inf"), 2**70, "\ud800", "a\0b", {1: 2}, object()],
-    ids=["nan", "inf", "big", "surrogate", "nul", "key", "object"],
-)
+@pytest.mark.fault("M02", "M04", "I-26")
+@pytest.mark.parametrize("value", [2**70, "\ud800", "a\0b", {1: 2}], ids=["big", "surrogate", "nul", "key"])
 def test_what_cannot_be_kept_starts_no_run(wandb: ModuleType, value: object) -> None:
     """The error names the key; nothing is left behind."""
     with pytest.raises(UsageError, match="bad"):
@@ -126,3 +124,28 @@ def test_other_forms_are_refused(wandb: ModuleType, wrong: object) -> None:
     """A number, a list, a file that is not there."""
     with pytest.raises(UsageError, match="config"):
         wandb.init(config=wrong)
+
+
+class Device:
+    def __str__(self) -> str:
+        return "cuda:0"
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+def test_what_json_cannot_hold_is_kept_as_text(wandb: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:
+    """Devices, enumerations, infinities and functions, as argparse and frameworks put them in, do not stop a run; each is named."""
+    given = {
+        "device": Device(),
+        "colour": Colour.RED,
+        "patience": float("inf"),
+        "pause": timedelta(hours=1),
+        "deep": {"sizes": [range(2), len]},
+    }
+    with wandb.init(config=given) as run:
+        expected = {"device": "cuda:0", "colour": "red", "patience": "inf", "pause": "1:00:00", "deep": {"sizes": ["range(0, 2)", "len"]}}
+        assert expected == run.config.as_dict()
+        assert expected == kept(wandb, run)
+    assert "config 'device' is nothing JSON can hold: kept as the text 'cuda:0'" in capfd.readouterr().err
