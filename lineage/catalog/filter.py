@@ -7,7 +7,7 @@ absent. `$ne` and `$nin` are the negations of `$eq` and `$in`, so an absent key 
 import datetime as dt
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lineage.catalog.column import instant, marks
@@ -143,9 +143,28 @@ def _compare(field: Field, operator: str, value: Any) -> Sql:
     return _column(field.place, operator, value)
 
 
+def _rows(field: Field) -> tuple[_Rows, tuple[str, ...]]:
+    """The rows of a field and the values they are found by; `config.a.b` is the key `a.b`, and the key `b` in what stands under `a`."""
+    rows, key = _ROWS[field.place], field.key
+    if field.place != "config" or key is None or not 0 < key.count(".") < DEEPEST:
+        return rows, () if key is None else (key,)
+    steps = key.split(".")
+    within = ", ".join(f"json_each({'run.config' if at == 0 else _INSIDE.format(at=at - 1)}) AS step{at}" for at in range(len(steps)))
+    last = f"step{len(steps) - 1}"
+    down = " AND ".join(f"step{at}.key = ?" for at in range(len(steps)))
+    nested = f"SELECT {last}.value, {last}.type FROM {within} WHERE {down}"
+    either = f"(SELECT value, type FROM json_each(run.config) WHERE key = ? UNION ALL {nested}) AS found WHERE 1 = 1"
+    return replace(rows, table=either), (key, *steps)
+
+
+DEEPEST = 16
+"""Levels a filter goes down into a configuration; a key with more dots is only taken as it is written."""
+_INSIDE = "CASE WHEN step{at}.type = 'object' THEN step{at}.value ELSE '{{}}' END"
+
+
 def _any_row(field: Field, operator: str, value: Any) -> Sql:
     """Is there a row of the field that compares so? What is null counts as absent."""
-    rows, key = _ROWS[field.place], () if field.key is None else (field.key,)
+    rows, key = _rows(field)
     present = f"EXISTS (SELECT 1 FROM {rows.table})"
     if operator == "$exists":
         return (present if value else f"NOT {present}"), key

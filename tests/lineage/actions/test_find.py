@@ -347,3 +347,25 @@ def test_versions_by_tag(tmp_path: Any) -> None:
         [v.number for v in find.versions(engine, path, tags=tags)] for tags in ([], ["x"], ["y", "x"], ["x", "z"])
     ]
     engine.close()
+
+
+def test_filters_reach_into_nested_configurations(shop: Any) -> None:
+    """`config.a.b` is the key `b` under `a` as well as a key that is called `a.b`; text on the way is no place to look into."""
+    for run, config in (
+        ("nested", {"model": {"lr": 0.1, "opt": {"name": "adam"}}}),
+        ("flat", {"model.lr": 0.1}),
+        ("text", {"model": '{"lr": 0.1}'}),
+        ("plain", {"model": 1}),
+        ("none", {}),
+    ):
+        shop.done(run, config=config)
+
+    def names(filters: dict[str, Any]) -> list[str]:
+        return [run.name for run in find.runs(shop.engine, DEMO, filters=filters)]
+
+    assert ["nested", "flat"] == names({"config.model.lr": 0.1})
+    assert ["nested"] == names({"config.model.opt.name": {"$regex": "^ad"}})
+    assert ["flat", "text", "plain", "none"] == names({"config.model.opt.name": {"$ne": "adam"}})
+    assert ["text", "plain", "none"] == names({"config.model.lr": {"$exists": False}})
+    assert ["nested"] == names({"config.model.opt.name.value": "adam"})
+    assert [] == names({f"config.{'a.' * 500}b": 1})
