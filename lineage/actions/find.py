@@ -13,12 +13,13 @@ from lineage.catalog import sweep as sweeps_
 from lineage.catalog import version as versions_
 from lineage.catalog.open import Connection
 from lineage.model.access import Act
-from lineage.model.artifact import CollectionRecord, VersionRecord
+from lineage.model.artifact import AliasEvent, CollectionRecord, VersionRecord
 from lineage.model.errors import Gone, NotFound, RunNotFoundError
 from lineage.model.metric import Row, read_row
 from lineage.model.names import LATEST, ArtifactPath, ProjectPath, RunPath, is_digest, is_version
 from lineage.model.project import ProjectRecord
 from lineage.model.query import Order, parse_filter
+from lineage.model.retention import PROTECTED_ALIASES, Policy
 from lineage.model.run import RunRecord
 from lineage.model.sweep import SweepRecord
 from storage.blob.journal import is_whole, texts, whole_lines
@@ -175,6 +176,38 @@ def types(engine: Engine, path: ProjectPath) -> list[str]:
     place = require_project(engine, path, Act.READ)
     with engine.catalog.read() as c:
         return collections_.types(c, place.id)
+
+
+def alias_history(engine: Engine, path: ArtifactPath) -> list[AliasEvent]:
+    """Where the collection's aliases stood, and since when, oldest first. `latest` is not among them: it follows from what was logged last.
+
+    Raises:
+        NotFound: there is no such collection.
+    """
+    series = collection(engine, path)
+    with engine.catalog.read() as c:
+        events = collections_.alias_events(c, series.id)
+    stands: dict[str, str | None] = {}
+    moved = []
+    for event in events:
+        if stands.get(event.alias) != event.version:
+            moved.append(event)
+        stands[event.alias] = event.version
+    return moved
+
+
+def protected_aliases(engine: Engine, path: ProjectPath) -> list[str]:
+    """The aliases that keep a version of the project, those of every project included, by name."""
+    place = require_project(engine, path, Act.READ)
+    with engine.catalog.read() as c:
+        return sorted({*PROTECTED_ALIASES, *projects_.protected_aliases(c, place.id)})
+
+
+def type_ttls(engine: Engine, path: ProjectPath) -> dict[str, Policy]:
+    """The types of the project whose versions have a default of their own, with that default."""
+    place = require_project(engine, path, Act.READ)
+    with engine.catalog.read() as c:
+        return projects_.type_policies(c, place.id)
 
 
 def links(engine: Engine, version_id: int) -> list[VersionRecord]:

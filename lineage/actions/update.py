@@ -9,15 +9,18 @@ from lineage.actions.open import Engine, ensure_project, require_project
 from lineage.catalog import collection as collections
 from lineage.catalog import metric as metrics
 from lineage.catalog import project as projects
+from lineage.catalog import retention as facts
 from lineage.catalog import run as runs
 from lineage.catalog import version as versions
+from lineage.catalog.column import instant
+from lineage.catalog.column import moment as kept_moment
 from lineage.model.access import Act
 from lineage.model.artifact import CollectionRecord, VersionRecord
 from lineage.model.document import check_document, check_words
 from lineage.model.errors import Conflict, InvalidPolicy, NotFound
 from lineage.model.metric import flat
 from lineage.model.names import LATEST, ArtifactPath, ProjectPath, check_alias, check_collection, check_run_tag, check_tag, check_type
-from lineage.model.retention import TTL, Policy
+from lineage.model.retention import PROTECTED_ALIASES, TTL, Origin, Plan, Policy, moment, plan
 from lineage.model.run import RunRecord, RunState
 
 
@@ -94,9 +97,7 @@ def update_version(
     if not isinstance(held, Unset):
         fields["is_held"] = bool(held)
     if not isinstance(ttl, Unset):
-        if version.source is not None:
-            raise InvalidPolicy(f"{version.path} is a link: set the ttl on {'/'.join(version.source[:3])}:v{version.source[3]} itself")
-        fields["policy"] = Policy.of(ttl)
+        fields["policy"] = _own_policy(version, ttl)
     checked = None if isinstance(tags, Unset) else [check_tag(tag) for tag in tags]
     with engine.catalog.tx() as c:
         live_version(c, version)
@@ -159,27 +160,68 @@ def update_collection(
 
 def set_default_ttl(engine: Engine, path: ProjectPath, ttl: TTL, type: str | None = None) -> None:  # noqa: A002  # the field's word
     """The TTL of the project's versions that state none themselves; of one artifact type, when `type` is given."""
-    kept = Policy.of(ttl)
+    kept, type_ = Policy.of(ttl), None if type is None else check_type(type)
     place = ensure_project(engine, path)
     with engine.catalog.tx() as c:
-        if type is None:
+        if type_ is None:
             projects.set_policy(c, place.id, kept)
         else:
-            projects.set_type_policy(c, place.id, check_type(type), kept)
+            projects.set_type_policy(c, place.id, type_, kept)
+
+
+def preview_ttl(engine: Engine, version: VersionRecord, ttl: TTL) -> Plan:
+    """Whether the version would be past its time at once, were this its TTL; empty when it is so already. Nothing is changed."""
+    return _preview(engine, _own_policy(require_live(version), ttl), version_id=version.id)
+
+
+def preview_default_ttl(engine: Engine, path: ProjectPath, ttl: TTL, type: str | None = None) -> Plan:  # noqa: A002  # the field's word
+    """Which versions would be past their time at once, were this the default; not those that are so already. Nothing is changed."""
+    kept, type_ = Policy.of(ttl), None if type is None else check_type(type)
+    return _preview(engine, kept, project_id=require_project(engine, path, Act.READ).id, type_=type_)
+
+
+def _preview(
+    engine: Engine, kept: Policy, *, project_id: int | None = None, type_: str | None = None, version_id: int | None = None
+) -> Plan:
+    with engine.catalog.read() as c:
+        now, doubts = moment(engine.clock(), kept_moment(facts.high_water(c) or None))
+        candidates = facts.due_if(c, instant(now) or 0, kept, project_id=project_id, type_=type_, version_id=version_id)
+        return plan(candidates, now, doubts, versions.count_live(c))
+
+
+def _own_policy(version: VersionRecord, ttl: TTL) -> Policy:
+    if version.source is not None:
+        raise InvalidPolicy(f"{version.path} is a link: set the ttl on {'/'.join(version.source[:3])}:v{version.source[3]} itself")
+    return Policy.of(ttl)
 
 
 def protect_alias(engine: Engine, path: ProjectPath, alias: str, *, protect: bool = True) -> None:
-    """Keep versions that carry this alias from expiring or being deleted, or no longer."""
+    """Keep versions that carry this alias from expiring or being deleted, or no longer.
+
+    Raises:
+        InvalidName: it is no alias.
+        Conflict: it is one that every project protects, and cannot be given up.
+    """
     place = require_project(engine, path, Act.ADMINISTER)
+    check_alias(alias)
+    if alias in PROTECTED_ALIASES and not protect:
+        raise Conflict(f"alias {alias!r} protects in every project: move it to another version instead")
     with engine.catalog.tx() as c:
-        projects.protect_alias(c, place.id, check_alias(alias), protect=protect)
+        projects.protect_alias(c, place.id, alias, protect=protect)
 
 
 def effective_ttl(engine: Engine, version: VersionRecord) -> Policy:
     """The policy that applies to the version: its own, its type's, its project's, or never. Raises: NotFound."""
+    return ttl_origin(engine, version)[0]
+
+
+def ttl_origin(engine: Engine, version: VersionRecord) -> tuple[Policy, Origin]:
+    """The policy that applies to the version, and who states it. Raises: NotFound."""
     entity, project, *_ = version.source or (version.entity, version.project)
     with engine.catalog.read() as c:
         place = projects.find(c, entity, project)
         if place is None:
             raise NotFound(f"there is no project {entity}/{project}: list those there are with `lineage ls`")
-        return version.policy.effective(projects.type_policy(c, place.id, version.type), place.policy)
+        stated = (projects.type_policy(c, place.id, version.type), place.policy)
+    origin = next((origin for origin, policy in zip(Origin, (version.policy, *stated), strict=False) if not policy.inherit), Origin.NOBODY)
+    return version.policy.effective(*stated), origin

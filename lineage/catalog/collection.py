@@ -5,7 +5,7 @@ from typing import Any
 
 from lineage.catalog.column import Row, names, when
 from lineage.catalog.open import Connection
-from lineage.model.artifact import CollectionRecord
+from lineage.model.artifact import AliasEvent, CollectionRecord
 
 _SELECT = """
 SELECT collection.*, project.name AS project, entity.name AS entity,
@@ -14,6 +14,17 @@ SELECT collection.*, project.name AS project, entity.name AS entity,
      WHERE link.collection_id = collection.id AND version.state = 'live') AS versions,
   (SELECT group_concat(name, char(10)) FROM (SELECT name FROM collection_tag WHERE collection_id = collection.id ORDER BY name)) AS tags
 FROM collection JOIN project ON project.id = collection.project_id JOIN entity ON entity.id = project.entity_id
+"""
+
+_EVENTS = """
+SELECT alias_event.name, alias_event.at, alias_event.version_id,
+  CASE WHEN home.id = alias_event.collection_id THEN version.number ELSE link.number END AS number,
+  version.number AS home_number, home.name AS home, project.name AS project, entity.name AS entity
+FROM alias_event LEFT JOIN version ON version.id = alias_event.version_id
+  LEFT JOIN link ON link.collection_id = alias_event.collection_id AND link.version_id = alias_event.version_id
+  LEFT JOIN collection AS home ON home.id = version.collection_id LEFT JOIN project ON project.id = home.project_id
+  LEFT JOIN entity ON entity.id = project.entity_id
+WHERE alias_event.collection_id = ? ORDER BY alias_event.id
 """
 
 
@@ -102,6 +113,17 @@ def remove_aliases(c: Connection, collection_id: int, version_id: int, aliases: 
     for name in [row["name"] for row in rows if aliases is None or row["name"] in aliases]:
         c.execute("DELETE FROM alias WHERE collection_id = ? AND name = ?", (collection_id, name))
         c.execute("INSERT INTO alias_event (collection_id, name, version_id, at) VALUES (?, ?, NULL, ?)", (collection_id, name, now))
+
+
+def alias_events(c: Connection, collection_id: int) -> list[AliasEvent]:
+    """Every move of its aliases as it was written down, oldest first; a move to where the alias stood already included."""
+    return [AliasEvent(row["name"], _place(row), when(row["at"])) for row in c.execute(_EVENTS, (collection_id,))]
+
+
+def _place(row: Row) -> str | None:
+    if row["version_id"] is None:
+        return None
+    return f"v{row['number']}" if row["number"] is not None else f"{row['entity']}/{row['project']}/{row['home']}:v{row['home_number']}"
 
 
 def alias_target(c: Connection, collection_id: int, name: str) -> int | None:

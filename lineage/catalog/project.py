@@ -78,6 +78,17 @@ def type_policy(c: Connection, project_id: int, type_: str) -> Policy:
     return Policy() if row is None else policy(row["ttl_inherit"], row["ttl_seconds"])
 
 
+def type_policies(c: Connection, project_id: int) -> dict[str, Policy]:
+    """The types that have a default of their own, by name."""
+    rows = c.execute("SELECT * FROM type_policy WHERE project_id = ? AND ttl_inherit = 0 ORDER BY type", (project_id,))
+    return {row["type"]: policy(row["ttl_inherit"], row["ttl_seconds"]) for row in rows}
+
+
+def protected_aliases(c: Connection, project_id: int) -> list[str]:
+    """The aliases that this project protects itself."""
+    return [row["name"] for row in c.execute("SELECT name FROM protected_alias WHERE project_id = ? ORDER BY name", (project_id,))]
+
+
 def protect_alias(c: Connection, project_id: int, name: str, *, protect: bool) -> None:
     if protect:
         c.execute("INSERT INTO protected_alias VALUES (?, ?) ON CONFLICT DO NOTHING", (project_id, name))

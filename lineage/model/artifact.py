@@ -41,6 +41,16 @@ class CollectionRecord:
         return f"{self.entity}/{self.project}/{self.name}"
 
 
+@dataclass(frozen=True, slots=True)
+class AliasEvent:
+    """An alias moved to a version of a collection, or was taken off."""
+
+    alias: str
+    version: str | None
+    """`vN` in the collection; the whole path of a version that is not linked into it any more; `None`: the alias was taken off."""
+    at: dt.datetime
+
+
 def require_type(collection: str, held: str, given: str) -> None:
     """Return when a version of type `given` may go into the collection, which holds type `held`.
 

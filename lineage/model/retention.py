@@ -81,6 +81,15 @@ class Policy:
         return None if self.seconds is None else dt.timedelta(seconds=self.seconds)
 
 
+class Origin(StrEnum):
+    """Who states the TTL that applies to a version; the first of them that does."""
+
+    VERSION = "version"
+    TYPE = "type"
+    PROJECT = "project"
+    NOBODY = "nobody"
+
+
 class Verdict(StrEnum):
     EXPIRE = "expire"
     SKIP = "skip"
