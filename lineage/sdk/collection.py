@@ -5,7 +5,7 @@ from typing import Any
 from lineage.actions import find
 from lineage.actions.delete import delete_collection
 from lineage.actions.update import update_collection
-from lineage.model.artifact import CollectionRecord
+from lineage.model.artifact import AliasEvent, CollectionRecord
 from lineage.model.errors import NotFound
 from lineage.model.names import ArtifactPath, ProjectPath
 from lineage.sdk.host import Host
@@ -54,6 +54,10 @@ class ArtifactCollection:
         """Every alias that stands on one of its versions."""
         found = find.versions(self._host.engine, self._path)
         return list(dict.fromkeys(alias for version in found for alias in version.aliases))
+
+    def alias_history(self) -> list[AliasEvent]:
+        """Where its aliases stood and since when, oldest first; `latest`, which the store moves itself, is not among them."""
+        return find.alias_history(self._host.engine, self._path)
 
     def artifacts(self, per_page: int = 50) -> Page[Any]:
         """Its versions, newest first, those linked into it included."""

@@ -1,4 +1,4 @@
-"""What may be said of an artifact after it is logged: description, metadata, aliases, tags, TTL. Edited here, pushed by `save`.
+"""What may be said of an artifact after it is logged: description, metadata, aliases, tags, TTL, a hold. Edited here, pushed by `save`.
 
 None of it is part of the content, so editing never makes a version. Each value is judged when it is assigned and again when it is pushed;
 what was changed in place is found by comparing with what the catalogue gave.
@@ -9,12 +9,13 @@ from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any
 
-from lineage.actions.update import UNSET, effective_ttl, move_aliases, update_version
+from lineage.actions.update import UNSET, effective_ttl, move_aliases, preview_ttl, update_version
 from lineage.model.artifact import VersionRecord
 from lineage.model.document import check_document
 from lineage.model.errors import ArtifactNotLoggedError, InvalidName, UsageError
 from lineage.model.names import LATEST, check_alias, check_tag
 from lineage.model.retention import TTL, ArtifactTTL, Policy
+from lineage.sdk.lifetime import warn_due
 from lineage.sdk.terminal import termwarn
 from lineage.sdk.version import Version
 
@@ -28,6 +29,7 @@ class Label(Version):
     _description: str | None
     _ttl: TTL
     _has_new_ttl: bool
+    _is_held: bool
 
     def _settle(self, version: VersionRecord) -> None:
         """Show `version` from now on, without any edit of ours."""
@@ -36,6 +38,7 @@ class Label(Version):
         self._metadata = deepcopy(dict(version.metadata))
         self._description = version.description
         self._ttl, self._has_new_ttl = None, False
+        self._is_held = version.is_held
 
     @property
     def description(self) -> str | None:
@@ -107,6 +110,19 @@ class Label(Version):
             raise UsageError(f"{self!r} is a link: set the ttl on the version itself, artifact.source_artifact")
         self._ttl, self._has_new_ttl = value, True
 
+    @property
+    def is_held(self) -> bool:
+        """Is it held, so that it neither expires nor can be deleted? Set it, then `save`; `False` releases it."""
+        self.require("is_held")
+        return self._is_held
+
+    @is_held.setter
+    def is_held(self, value: bool) -> None:
+        self.require("is_held")
+        if not isinstance(value, bool):
+            raise UsageError(f"is_held {value!r}: say True to hold {self.name}, False to release it")
+        self._is_held = value
+
     def _push(self) -> None:
         """Write what was edited through to the catalogue."""
         host, version = self._committed("version")
@@ -117,6 +133,8 @@ class Label(Version):
             raise InvalidName(f"{version.name} cannot take 'latest', which stands on the version logged last: log {version.name} again")
         if LATEST in version.aliases and LATEST not in self._aliases:
             termwarn(f"{version.name} stays 'latest': the store gives that alias to the version logged last")
+        if self._has_new_ttl and not self._is_held:
+            warn_due(preview_ttl(host.engine, version, self._ttl))
         fresh = update_version(
             host.engine,
             version,
@@ -124,6 +142,7 @@ class Label(Version):
             metadata=metadata if metadata != version.metadata else UNSET,
             tags=self._tags if set(self._tags) != set(version.tags) else UNSET,
             ttl=self._ttl if self._has_new_ttl else UNSET,
+            held=self._is_held if self._is_held != version.is_held else UNSET,
         )
         if added or removed:
             fresh = move_aliases(host.engine, fresh, add=added, remove=removed)
