@@ -11,7 +11,7 @@ from io import TextIOWrapper
 
 import typer
 
-from lineage.cli.command import ancestry, clock, content, demo, keeping, listing, ranking, showing, store
+from lineage.cli.command import ancestry, clock, content, demo, keeping, lifetime, listing, ranking, showing, store
 from lineage.cli.option import Command, Home, Json, bound
 from lineage.cli.outcome import EXPLAINED, Exit, Failure
 from lineage.cli.shell import Shell
@@ -22,7 +22,7 @@ PANELS: dict[str, tuple[Command, ...]] = {
     "Content": (content.put, content.get, listing.ls, showing.show),
     "Lineage": (ancestry.graph, ancestry.up, ancestry.down),
     "Runs": (ranking.runs, ranking.best),
-    "Upkeep": (keeping.expire, keeping.reclaim, keeping.verify, store.backup),
+    "Upkeep": (lifetime.ttl, lifetime.hold, lifetime.protect, keeping.expire, keeping.reclaim, keeping.verify, store.backup),
 }
 """Every command but `jobs`, under the heading it has in the help."""
 JOBS: dict[str, Command] = {"run": clock.run, "list": clock.list_, "cron": clock.cron, "systemd": clock.systemd}

@@ -8,7 +8,7 @@ from typing import Any
 
 from lineage.actions.jobs import JobRecord
 from lineage.cli import text
-from lineage.model.artifact import CollectionRecord, VersionRecord
+from lineage.model.artifact import AliasEvent, CollectionRecord, VersionRecord
 from lineage.model.project import ProjectRecord
 from lineage.model.retention import Line, Plan
 from lineage.model.run import RunRecord
@@ -63,6 +63,10 @@ def version(found: VersionRecord) -> Document:
         "ended_at": text.stamp(found.ended_at),
         "reason": found.reason,
     }
+
+
+def alias(found: AliasEvent) -> Document:
+    return {"alias": found.alias, "version": found.version, "at": text.stamp(found.at)}
 
 
 def entry(found: Entry) -> Document:

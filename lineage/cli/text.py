@@ -64,11 +64,11 @@ def parse_ttl(text: str) -> TTL:
     if text == "inherit":
         return ArtifactTTL.INHERIT
     if not _SPAN.fullmatch(text):
-        raise InvalidPolicy(f"--ttl {text!r}: write a number and a unit as in 30d, 12h or 1w2d, or 'never', or 'inherit'")
+        raise InvalidPolicy(f"ttl {text!r}: write a number and a unit as in 30d, 12h or 1w2d, or 'never', or 'inherit'")
     try:
         span = dt.timedelta(seconds=sum(float(amount) * _SPANS[unit] for amount, unit in _PART.findall(text)))
     except OverflowError:
-        raise InvalidPolicy(f"--ttl {text!r} is longer than a calendar: write 'never'") from None
+        raise InvalidPolicy(f"ttl {text!r} is longer than a calendar: write 'never'") from None
     Policy.of(span)
     return span
 

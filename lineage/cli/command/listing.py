@@ -13,7 +13,7 @@ from lineage.cli.complete import artifact_names
 from lineage.cli.outcome import Exit
 from lineage.cli.shell import Row, Shell, table
 from lineage.model.artifact import CollectionRecord, VersionRecord
-from lineage.model.errors import NotFound
+from lineage.model.errors import NotFound, UsageError
 from lineage.model.names import ArtifactPath, ProjectPath
 from lineage.model.project import ProjectRecord
 from storage.entry import Entry, Kind
@@ -26,6 +26,9 @@ def ls(
     ] = "",
     type: Annotated[str | None, typer.Option("--type", "-t", help="Only artifacts of this type.")] = None,  # noqa: A002  # the word users know
     all: Annotated[bool, typer.Option("--all", help="Expired and deleted versions too.")] = False,  # noqa: A002  # as in every other ls
+    history: Annotated[
+        bool, typer.Option("--history", help="Of an artifact: where its aliases stood, and since when.")
+    ] = False,  # an option
 ) -> Exit:
     """List projects, a project's artifacts, an artifact's versions or a version's entries.
 
@@ -33,9 +36,12 @@ def ls(
       lineage ls
       lineage ls vision --type model
       lineage ls vision/classifier --all
+      lineage ls vision/classifier --history
       lineage ls vision/classifier:best
     """
     with shell.engine() as engine:
+        if history:
+            return _aliases(shell, engine, path)
         if not path and shell.settings.project is None:
             return _projects(shell, engine)
         if ":" in path:
@@ -98,6 +104,18 @@ def _row(version: VersionRecord, now: dt.datetime) -> Row:
     expires = text.ago(version.expires_at, now) if version.is_live and version.expires_at else ""
     logged = text.ago(version.created_at, now)
     return version.name, version.state, text.size(version.size), f"{version.entries:,}", logged, expires, ", ".join(version.aliases)
+
+
+def _aliases(shell: Shell, engine: Engine, path: str) -> Exit:
+    found = None if ":" in path or not path else target.container(shell, engine, path)
+    if not isinstance(found, CollectionRecord):
+        raise UsageError(f"--history is of an artifact, and {path!r} is none: write project/name, without a version or alias")
+    moved = find.alias_history(engine, ArtifactPath(found.name, None, found.project, found.entity))
+    rows: list[Row] = [(text.moment(each.at), each.alias, each.version or "taken off") for each in moved]
+    shown = table("when", "alias", "version", rows=rows)
+    document = {"artifact": record.collection(found), "aliases": [record.alias(each) for each in moved]}
+    shell.answer(document, shown if rows else f"no version of {found.path} was ever given an alias")
+    return Exit.OK
 
 
 def _entries(shell: Shell, engine: Engine, version: VersionRecord) -> Exit:

@@ -39,6 +39,9 @@ def test_the_commands_are_the_promised_ones() -> None:
         "down",
         "runs",
         "best",
+        "ttl",
+        "hold",
+        "protect",
         "expire",
         "reclaim",
         "verify",
@@ -117,6 +120,7 @@ def test_interruption_has_its_code(lineage: Caller, monkeypatch: pytest.MonkeyPa
     [
         "ls", "ls vision", "ls vision/net", "show vision/net:best", "show vision/one", "graph", "graph vision", "graph vision/net:best",
         "up vision/net:best", "down vision/raw:v0", "runs vision", "best vision -m loss", "expire --plan", "reclaim --plan", "verify",
+        "ttl vision", "ttl vision/net:best", "ttl vision 9d -t model", "hold vision/net", "protect vision", "ls vision/net --history",
         "jobs list", "jobs run", "jobs cron", "jobs systemd",
     ],
 )  # fmt: skip
