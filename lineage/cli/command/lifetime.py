@@ -8,6 +8,7 @@ import datetime as dt
 from typing import Annotated, Any
 
 import typer
+from rich.console import RenderableType
 
 from lineage.actions import find, update
 from lineage.actions.open import Engine
@@ -57,7 +58,7 @@ def ttl(
             found = _state(shell, engine, found, wanted, type, yes=yes)
         if found is None:
             return Exit.REFUSED
-        shell.answer(*_applying(engine, found, type))
+        shell.answer(*(_of_version(engine, found) if isinstance(found, VersionRecord) else _of_project(engine, found, type)))
     return Exit.OK
 
 
@@ -66,28 +67,24 @@ def _version_or_project(shell: Shell, engine: Engine, name: str) -> VersionRecor
     return found if isinstance(found, ProjectRecord) else target.version(shell, engine, name)
 
 
-def _applying(engine: Engine, found: VersionRecord | ProjectRecord, type_: str | None) -> tuple[dict[str, Any], Any]:
-    """What applies now: as a document, and for people."""
-    if isinstance(found, VersionRecord):
-        policy, origin = update.ttl_origin(engine, found)
-        due = policy.due(found.created_at) if found.is_live else None
-        document: dict[str, Any] = {
-            "path": found.path,
-            "ttl": text.ttl(found.policy),
-            "effective_ttl": text.ttl(policy),
-            "stated_by": str(origin),
-        }
-        ends = _ends(due, engine.clock()) if found.is_live else f"; it was {found.state} {text.moment(found.ended_at)}"
-        return {**document, "due": text.stamp(due)}, f"{found.path}: {_length(policy)} ({SAYS[origin]}){ends}"
-    types = find.type_ttls(engine, target.path(found))
-    stated = {type_: types.get(type_, Policy())} if type_ is not None else types
-    document = {"path": found.path, "ttl": text.ttl(found.policy), "types": {name: text.ttl(each) for name, each in stated.items()}}
-    whole = found.policy.effective()
+def _of_version(engine: Engine, found: VersionRecord) -> tuple[dict[str, Any], str]:
+    """What applies to it now: as a document, and for people."""
+    policy, origin = update.ttl_origin(engine, found)
+    due = policy.due(found.created_at) if found.is_live else None
+    ends = _ends(due, engine.clock()) if found.is_live else f"; it was {found.state} {text.moment(found.ended_at)}"
+    stated = {"ttl": text.ttl(found.policy), "effective_ttl": text.ttl(policy), "stated_by": str(origin), "due": text.stamp(due)}
+    return {"path": found.path, **stated}, f"{found.path}: {_length(policy)} ({SAYS[origin]}){ends}"
+
+
+def _of_project(engine: Engine, found: ProjectRecord, type_: str | None) -> tuple[dict[str, Any], RenderableType]:
+    """What it says of all its versions, or of those of one type: as a document, and for people."""
+    types, whole = find.type_ttls(engine, target.path(found)), found.policy.effective()
+    stated = types if type_ is None else {type_: types.get(type_, Policy())}
     rows: list[Row] = [(name, _length(each.effective(whole)), SAYS[_origin(found, each)]) for name, each in stated.items()]
-    everything: list[Row] = (
-        [] if type_ is not None else [("every other" if rows else "every", _length(whole), SAYS[_origin(found, Policy())])]
-    )
-    return document, table("type", "kept", "says", rows=[*rows, *everything])
+    if type_ is None:
+        rows.append(("every other" if rows else "every", _length(whole), SAYS[_origin(found, Policy())]))
+    document = {"path": found.path, "ttl": text.ttl(found.policy), "types": {name: text.ttl(each) for name, each in stated.items()}}
+    return document, table("type", "kept", "says", rows=rows)
 
 
 def _ends(due: dt.datetime | None, now: dt.datetime) -> str:
