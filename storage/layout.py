@@ -1,9 +1,10 @@
 """How a store is laid out, and the file that says so.
 
     format.json           which format, algorithm and store this is: the first file written, the first file read
-    objects/<domain>/<algorithm>/<2 digits>/<62 digits>[.generation]   a blob, mode 0444; once here it never changes
+    objects/<domain>/<algorithm>/<2 digits>/<62 digits>[.generation]         a blob, mode 0444; once here it never changes
+    objects/<domain>/packs/<algorithm>/<2 digits>/<62 digits>[.generation]   many small blobs in one file, named by the whole of it
     staging/<session>/    what a writer has not published yet, mode 0700; swept when the session is dead
-    quarantine/           blobs whose bytes turned out wrong: kept, never served
+    quarantine/           bytes that turned out wrong: kept, never served
     catalog.sqlite        the catalogue, with its -wal and -shm
     journals/             metrics of runs that are not sealed yet, one append-only file a run
     cache/                bytes of references that were downloaded; may be deleted at any time
@@ -32,9 +33,13 @@ JOURNALS = "journals"
 CACHE = "cache"
 LOCK = "lock"
 
+PACKS = "packs"
+"""No algorithm is called that, so no blob's key is a pack's."""
+
 _DOMAIN = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _KEY = re.compile(
-    rf"{OBJECTS}/(?P<domain>{_DOMAIN.pattern})/(?P<algorithm>[a-z0-9]+)/(?P<head>[0-9a-f]{{2}})/(?P<tail>[0-9a-f]{{62}})(\.(?P<generation>[1-9][0-9]*))?",
+    rf"{OBJECTS}/(?P<domain>{_DOMAIN.pattern})/(?P<pack>{PACKS}/)?(?P<algorithm>[a-z0-9]+)/(?P<head>[0-9a-f]{{2}})/(?P<tail>[0-9a-f]{{62}})"
+    r"(\.(?P<generation>[1-9][0-9]*))?",
     re.ASCII,
 )
 
@@ -82,11 +87,20 @@ class StoreFormat:
 
 
 def blob_key(domain: str, digest: Digest, generation: int = 0) -> str:
-    """Where in a backend the blob rests: `objects/<domain>/<algorithm>/<2>/<62>[.generation]`; `parse_blob_key` is the inverse."""
+    """Where a blob rests that has an object of its own: `objects/<domain>/<algorithm>/<2>/<62>[.generation]`; see `parse_blob_key`."""
+    return _key(domain, "", digest, generation)
+
+
+def pack_key(domain: str, digest: Digest, generation: int = 0) -> str:
+    """Where a pack rests: `objects/<domain>/packs/<algorithm>/<2>/<62>[.generation]`; `parse_pack_key` is the inverse."""
+    return _key(domain, f"{PACKS}/", digest, generation)
+
+
+def _key(domain: str, kind: str, digest: Digest, generation: int) -> str:
     if not _DOMAIN.fullmatch(domain):
         raise InvalidDigest(f"{domain!r} is not a dedup domain: lower-case letters, digits and dashes")
     suffix = f".{generation}" if generation else ""
-    return f"{OBJECTS}/{domain}/{digest.algorithm}/{digest.value[:2]}/{digest.value[2:]}{suffix}"
+    return f"{OBJECTS}/{domain}/{kind}{digest.algorithm}/{digest.value[:2]}/{digest.value[2:]}{suffix}"
 
 
 def parse_blob_key(key: str) -> tuple[str, Digest, int]:
@@ -95,7 +109,20 @@ def parse_blob_key(key: str) -> tuple[str, Digest, int]:
     Raises:
         InvalidDigest: the key is not one that `blob_key` gives.
     """
+    return _parse(key, is_pack=False)
+
+
+def parse_pack_key(key: str) -> tuple[str, Digest, int]:
+    """Domain, digest and generation of a pack's key.
+
+    Raises:
+        InvalidDigest: the key is not one that `pack_key` gives.
+    """
+    return _parse(key, is_pack=True)
+
+
+def _parse(key: str, *, is_pack: bool) -> tuple[str, Digest, int]:
     match = _KEY.fullmatch(key)
-    if match is None:
-        raise InvalidDigest(f"{key!r} is not the key of a blob")
+    if match is None or bool(match["pack"]) != is_pack:
+        raise InvalidDigest(f"{key!r} is not the key of a {'pack' if is_pack else 'blob'}")
     return match["domain"], Digest.parse(f"{match['algorithm']}:{match['head']}{match['tail']}"), int(match["generation"] or 0)

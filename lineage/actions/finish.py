@@ -12,7 +12,7 @@ from lineage.catalog import project as projects
 from lineage.catalog import run as runs
 from lineage.catalog.open import Connection
 from lineage.catalog.process import is_alive
-from lineage.model.errors import RunNotFoundError
+from lineage.model.errors import Conflict, RunNotFoundError
 from lineage.model.metric import flat, read_row, summarise
 from lineage.model.run import RunRecord, RunState
 from storage.blob import disk
@@ -67,6 +67,8 @@ def _seal(engine: Engine, record: RunRecord, fields: dict[str, Any], summary: di
         session.publish()
         with engine.catalog.tx() as c:
             if blob is not None:
+                if not blobs.is_open(c, session.id):
+                    raise Conflict("this writer was given up for dead while it was away: finish the run again, nothing was recorded")
                 runs.add_history(c, record.id, domain, str(blob.digest))
                 blobs.commit_session(c, session.id)
             _end(c, record.id, fields, summary)

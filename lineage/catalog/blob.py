@@ -1,18 +1,20 @@
 """The ledger of `storage/ledger.py` in SQL, and what a commit does to it: segments, their blobs, and the flip from uploading to live.
 
 A blob is reachable when a live version's manifest is it, or a segment of a live version is it or lists it, or a run's sealed history is
-it. `_REACHED` says so once; reclaim, doom and verification all ask that one predicate.
+it. `_REACHED` says so once; reclaim, doom and verification all ask that one predicate. A pack is needed while a live blob rests in it.
 """
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
 
 from lineage.catalog.column import Row, chunks, marks
 from lineage.catalog.open import Catalog, Connection
 from lineage.catalog.process import is_alive, this_process
 from storage.digest import Blob, Digest
 from storage.errors import Corrupt
-from storage.ledger import BlobRecord, BlobState
+from storage.ledger import BlobRecord, BlobState, Placement
 from storage.manifest import Segment
 
 _REACHED = """(
@@ -26,12 +28,25 @@ _REACHED = """(
   OR EXISTS (SELECT 1 FROM run_history WHERE run_history.blob_id = blob.id))"""
 """A tombstone keeps no `version_segment`, so what it alone held is not reached."""
 
-_GONE = f"(blob.state = 'deleting' OR NOT {_REACHED})"
+_HOLDS = """(
+  EXISTS (SELECT 1 FROM pin WHERE pin.blob_id = blob.id)
+  OR EXISTS (SELECT 1 FROM blob AS held WHERE held.pack_id = blob.id AND held.state = 'live'))"""
+"""Why a pack stays; a session that placed blobs in it has pinned it."""
+
+_GONE = f"(blob.state = 'deleting' OR CASE blob.is_pack WHEN 1 THEN NOT {_HOLDS} ELSE NOT {_REACHED} END)"
+
+_SELECT = "SELECT blob.*, pack.digest AS pack_digest, pack.generation AS pack_generation FROM blob LEFT JOIN blob AS pack ON pack.id = blob.pack_id "
+
+_pack_digest = lru_cache(maxsize=1024)(Digest.parse)
+"""Thousands of rows name the same few packs."""
 
 
 def _record(row: Row) -> BlobRecord:
     blob = Blob(Digest.parse(row["digest"]), row["size"], row["checksum"])
-    return BlobRecord(row["domain"], blob, BlobState(row["state"]), row["generation"])
+    record = BlobRecord(row["domain"], blob, BlobState(row["state"]), row["generation"], is_pack=bool(row["is_pack"]))
+    if row["pack_digest"] is None:
+        return record
+    return replace(record, pack=_pack_digest(row["pack_digest"]), pack_generation=row["pack_generation"], start=row["start"])
 
 
 class SqlLedger:
@@ -71,62 +86,121 @@ class SqlLedger:
             return [(row["id"], row["owner"]) for row in c.execute("SELECT id, owner FROM session ORDER BY opened_at, id")]
 
     def pin(self, session: str, domain: str, blobs: Sequence[Blob]) -> Mapping[Digest, BlobRecord]:
-        answer: dict[Digest, BlobRecord] = {}
+        wanted = {str(blob.digest): blob for blob in blobs}
         with self._catalog.tx() as c:
-            for blob in blobs:
-                row = c.execute(
-                    "INSERT INTO blob (domain, digest, size, checksum, state) VALUES (?, ?, ?, ?, 'uploading') "
-                    "ON CONFLICT (domain, digest) DO UPDATE SET state = CASE state WHEN 'deleting' THEN 'uploading' ELSE state END, "
-                    "generation = generation + (state = 'deleting') RETURNING *",
-                    (domain, str(blob.digest), blob.size, blob.checksum),
-                ).fetchone()
-                if (row["size"], row["checksum"]) != (blob.size, blob.checksum):
-                    raise Corrupt(f"{blob.digest} is recorded with {row['size']} bytes and measured with {blob.size}: verify the store")
-                c.execute("INSERT INTO pin VALUES (?, ?) ON CONFLICT DO NOTHING", (session, row["id"]))
-                answer[blob.digest] = _record(row)
+            _upload(c, domain, wanted.values(), is_pack=False)
+            answer = {row.blob.digest: row for row in _known(c, domain, wanted)}
+            for row in answer.values():
+                _require_same(row, wanted[str(row.blob.digest)])
+            for chunk in chunks(wanted):
+                text = f"SELECT ?, id FROM blob WHERE domain = ? AND is_pack = 0 AND digest IN ({marks(len(chunk))})"
+                c.execute(f"INSERT INTO pin (session_id, blob_id) {text} ON CONFLICT DO NOTHING", (session, domain, *chunk))
         return answer
 
+    def place(self, session: str, domain: str, pack: Blob, members: Sequence[Placement]) -> BlobRecord:
+        with self._catalog.tx() as c:
+            _upload(c, domain, [pack], is_pack=True)
+            row = c.execute(
+                _SELECT + "WHERE blob.domain = ? AND blob.digest = ? AND blob.is_pack = 1", (domain, str(pack.digest))
+            ).fetchone()
+            _require_same(_record(row), pack)
+            c.execute("INSERT INTO pin (session_id, blob_id) VALUES (?, ?) ON CONFLICT DO NOTHING", (session, row["id"]))
+            placed = c.executemany(
+                "UPDATE pin SET pack_id = ?, start = ? WHERE session_id = ? "
+                "AND blob_id = (SELECT id FROM blob WHERE domain = ? AND digest = ? AND is_pack = 0)",
+                [(row["id"], start, session, domain, str(digest)) for digest, start in members],
+            ).rowcount
+            if placed != len(members):
+                raise Corrupt(f"{len(members) - placed} blobs of a pack were never pinned: pin blobs before they are placed")
+        return _record(row)
+
+    def displace(self, records: Sequence[BlobRecord]) -> None:
+        with self._catalog.tx() as c:
+            c.executemany(
+                "UPDATE blob SET pack_id = NULL, start = NULL WHERE domain = ? AND digest = ? AND is_pack = 0 AND generation = ? AND start = ? "
+                "AND pack_id = (SELECT id FROM blob AS pack WHERE pack.domain = ? AND pack.digest = ? AND pack.is_pack = 1)",
+                [
+                    (row.domain, str(row.blob.digest), row.generation, row.start, row.domain, str(row.pack))
+                    for row in records
+                    if row.pack is not None
+                ],
+            )
+
     def find(self, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
-        found = {}
         with self._catalog.read() as c:
-            for chunk in chunks(digests):
-                text = f"SELECT * FROM blob WHERE domain = ? AND digest IN ({marks(len(chunk))})"
-                for row in c.execute(text, (domain, *map(str, chunk))):
-                    record = _record(row)
-                    found[record.blob.digest] = record
-        return found
+            return {row.blob.digest: row for row in _known(c, domain, map(str, digests))}
 
     def records(self) -> Iterator[BlobRecord]:
+        return self._listed(is_pack=0)
+
+    def packs(self) -> Iterator[BlobRecord]:
+        return self._listed(is_pack=1)
+
+    def _listed(self, is_pack: int) -> Iterator[BlobRecord]:
         last = 0
         while True:
             with self._catalog.read() as c:
-                rows = c.execute("SELECT * FROM blob WHERE id > ? ORDER BY id LIMIT 5000", (last,)).fetchall()
+                text = _SELECT + "WHERE blob.id > ? AND blob.is_pack = ? ORDER BY blob.id LIMIT 5000"
+                rows = c.execute(text, (last, is_pack)).fetchall()
             if not rows:
                 return
             yield from map(_record, rows)
             last = rows[-1]["id"]
 
     def unreachable(self) -> list[BlobRecord]:
+        return self._gone(is_pack=0)
+
+    def empty_packs(self) -> list[BlobRecord]:
+        return self._gone(is_pack=1)
+
+    def _gone(self, is_pack: int) -> list[BlobRecord]:
         with self._catalog.read() as c:
-            return [_record(row) for row in c.execute(f"SELECT * FROM blob WHERE {_GONE} ORDER BY domain, digest")]
+            text = _SELECT + f"WHERE blob.is_pack = ? AND {_GONE} ORDER BY blob.domain, blob.digest"
+            return [_record(row) for row in c.execute(text, (is_pack,))]
 
     def doom(self, records: Sequence[BlobRecord]) -> list[BlobRecord]:
         doomed = []
         with self._catalog.tx() as c:
             for record in records:
                 row = c.execute(
-                    f"UPDATE blob SET state = 'deleting' WHERE domain = ? AND digest = ? AND generation = ? AND {_GONE} RETURNING *",
-                    (record.domain, str(record.blob.digest), record.generation),
+                    f"UPDATE blob SET state = 'deleting' WHERE domain = ? AND digest = ? AND is_pack = ? AND generation = ? AND {_GONE} "
+                    "RETURNING id",
+                    _name(record),
                 ).fetchone()
                 if row is not None:
                     _forget_segments(c, row["id"])
-                    doomed.append(_record(row))
+                    doomed.append(_record(c.execute(_SELECT + "WHERE blob.id = ?", (row["id"],)).fetchone()))
         return doomed
 
     def forget(self, records: Sequence[BlobRecord]) -> None:
         with self._catalog.tx() as c:
             for record in records:
                 _forget(c, record)
+
+
+def _name(record: BlobRecord) -> tuple[str, str, bool, int]:
+    return record.domain, str(record.blob.digest), record.is_pack, record.generation
+
+
+def _upload(c: Connection, domain: str, blobs: Iterable[Blob], *, is_pack: bool) -> None:
+    """Let rows be there for these: new ones, and anew for those that are about to go."""
+    c.executemany(
+        "INSERT INTO blob (domain, digest, size, checksum, state, is_pack) VALUES (?, ?, ?, ?, 'uploading', ?) "
+        "ON CONFLICT (domain, digest, is_pack) DO UPDATE SET state = 'uploading', generation = blob.generation + 1, pack_id = NULL, start = NULL "
+        "WHERE blob.state = 'deleting'",
+        [(domain, str(blob.digest), blob.size, blob.checksum, is_pack) for blob in blobs],
+    )
+
+
+def _known(c: Connection, domain: str, digests: Iterable[str]) -> Iterator[BlobRecord]:
+    for chunk in chunks(digests):
+        text = _SELECT + f"WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(chunk))})"
+        yield from map(_record, c.execute(text, (domain, *chunk)))
+
+
+def _require_same(row: BlobRecord, given: Blob) -> None:
+    if row.blob != given:
+        raise Corrupt(f"{given.digest} is recorded with {row.blob.size} bytes and measured with {given.size}: verify the store")
 
 
 def _forget_segments(c: Connection, number: int) -> None:
@@ -144,10 +218,10 @@ def _forget_segments(c: Connection, number: int) -> None:
 
 def _forget(c: Connection, record: BlobRecord) -> None:
     row = c.execute(
-        "SELECT id FROM blob WHERE domain = ? AND digest = ? AND generation = ? AND state = 'deleting'",
-        (record.domain, str(record.blob.digest), record.generation),
+        "SELECT id FROM blob WHERE domain = ? AND digest = ? AND is_pack = ? AND generation = ? AND state = 'deleting'", _name(record)
     ).fetchone()
     if row is not None:
+        c.execute("UPDATE blob SET pack_id = NULL, start = NULL WHERE pack_id = ?", (row["id"],))
         c.execute("UPDATE version SET manifest_id = NULL WHERE manifest_id = ? AND state <> 'live'", (row["id"],))
         c.execute("DELETE FROM blob WHERE id = ?", (row["id"],))
 
@@ -166,16 +240,19 @@ def is_open(c: Connection, session: str) -> bool:
 def commit_session(c: Connection, session: str, lost: Iterable[Digest] = ()) -> None:
     """What the session pinned is live from this transaction on, but for what it `lost`, and the session is over."""
     for chunk in chunks(lost):
-        text = f"DELETE FROM pin WHERE session_id = ? AND blob_id IN (SELECT id FROM blob WHERE digest IN ({marks(len(chunk))}))"
+        listed = f"SELECT id FROM blob WHERE is_pack = 0 AND digest IN ({marks(len(chunk))})"
+        text = f"DELETE FROM pin WHERE session_id = ? AND blob_id IN ({listed})"
         c.execute(text, (session, *map(str, chunk)))
     c.execute(
-        "UPDATE blob SET state = 'live' WHERE state = 'uploading' AND id IN (SELECT blob_id FROM pin WHERE session_id = ?)", (session,)
+        "UPDATE blob SET state = 'live', pack_id = pin.pack_id, start = pin.start FROM pin WHERE pin.session_id = ? AND pin.blob_id = blob.id "
+        "AND (blob.state = 'uploading' OR (blob.state = 'live' AND blob.pack_id IS NOT NULL AND pin.pack_id IS NOT NULL))",
+        (session,),
     )
     end_session(c, session)
 
 
 def blob_id(c: Connection, domain: str, digest: Digest) -> int:
-    row = c.execute("SELECT id FROM blob WHERE domain = ? AND digest = ?", (domain, str(digest))).fetchone()
+    row = c.execute("SELECT id FROM blob WHERE domain = ? AND digest = ? AND is_pack = 0", (domain, str(digest))).fetchone()
     if row is None:
         raise Corrupt(f"{digest} was never pinned: the commit would reference bytes that are not there")
     return int(row["id"])
@@ -191,7 +268,7 @@ def ensure_segment(c: Connection, domain: str, segment: Segment, blobs: Iterable
     number = int(cursor.lastrowid or 0)
     for chunk in chunks({str(digest) for digest in blobs}):
         written = c.execute(
-            f"INSERT INTO segment_blob SELECT ?, id FROM blob WHERE domain = ? AND digest IN ({marks(len(chunk))})",
+            f"INSERT INTO segment_blob SELECT ?, id FROM blob WHERE domain = ? AND is_pack = 0 AND digest IN ({marks(len(chunk))})",
             (number, domain, *chunk),
         ).rowcount
         if written != len(chunk):

@@ -10,6 +10,9 @@
             │           └─ type_policy, protected_alias
             └─ …       collection ── collection_tag, alias_event       version ── idempotency       counter, job
 
+A blob's `pack_id` is the row of the pack it rests in, `start` its place there; a pin's are where its session packed the blob, which a
+commit may make the blob's. A file may be stored whose bytes are those of a pack: `is_pack` keeps the two rows apart.
+
 Besides these sqlite-utils keeps its own table of migrations.
 
 A version's `id` is its order: drawn from `counter`, in commit order, so `used.version_id < version.id` is the dependency rule of
@@ -67,8 +70,10 @@ CREATE INDEX summary_number ON summary (key, number, run_id);
 
 CREATE TABLE blob (
   id INTEGER PRIMARY KEY, domain TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, checksum TEXT NOT NULL,
-  state TEXT NOT NULL CHECK (state IN ('uploading', 'live', 'deleting')), generation INTEGER NOT NULL DEFAULT 0, UNIQUE (domain, digest)
+  state TEXT NOT NULL CHECK (state IN ('uploading', 'live', 'deleting')), generation INTEGER NOT NULL DEFAULT 0,
+  is_pack INTEGER NOT NULL DEFAULT 0, pack_id INTEGER REFERENCES blob, start INTEGER, UNIQUE (domain, digest, is_pack)
 ) STRICT;
+CREATE INDEX blob_in_pack ON blob (pack_id) WHERE pack_id IS NOT NULL;
 CREATE TABLE segment (
   id INTEGER PRIMARY KEY, blob_id INTEGER NOT NULL UNIQUE REFERENCES blob, entries INTEGER NOT NULL, size INTEGER NOT NULL
 ) STRICT;
@@ -142,7 +147,8 @@ CREATE INDEX used_by ON used (version_id, run_id);
 
 CREATE TABLE session (id TEXT PRIMARY KEY, owner TEXT NOT NULL, opened_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE pin (
-  session_id TEXT NOT NULL REFERENCES session, blob_id INTEGER NOT NULL REFERENCES blob, PRIMARY KEY (session_id, blob_id)
+  session_id TEXT NOT NULL REFERENCES session, blob_id INTEGER NOT NULL REFERENCES blob, pack_id INTEGER REFERENCES blob, start INTEGER,
+  PRIMARY KEY (session_id, blob_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pin_blob ON pin (blob_id);
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, version_id INTEGER NOT NULL REFERENCES version, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;

@@ -103,6 +103,10 @@ class Backend(ABC):
         """
         return False
 
+    def copy_aside(self, key: str, start: int, length: int) -> bool:
+        """As `quarantine` for a part of what is under `key`, which stays: others need the rest."""
+        return False
+
     @abstractmethod
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         """Every key that begins with `prefix`, with its size, in no particular order."""

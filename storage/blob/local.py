@@ -1,8 +1,9 @@
 """A directory of this machine as a place for bytes.
 
     objects/<domain>/<algorithm>/<2>/<62>[.g]   published, mode 0444
+    objects/<domain>/packs/<algorithm>/…        the same, of packs
     staging/<session>/<random>                  on its way, directory 0700, file 0600
-    quarantine/<key with dots>.<random>         moved aside because its bytes are wrong
+    quarantine/<key with dots>.<random>         moved aside because its bytes are wrong, or a copy of the part that is wrong
 
 Publishing: the mode is set and the file flushed, then it is linked to its name, which never replaces anything, then every directory
 that got a name is flushed, once. A directory's own name is flushed too, the first time this process relies on it, whoever made it: its
@@ -154,7 +155,7 @@ class LocalBackend(Backend):
             os.close(fd)
             raise
         # Small bytes are read here and now: no descriptor waits for a reader who may never come.
-        return iter(list(pieces)) if ahead <= CHUNK else pieces
+        return iter(list(pieces)) if pieces.left <= CHUNK else pieces
 
     def size(self, key: str) -> int:
         try:
@@ -183,6 +184,18 @@ class LocalBackend(Backend):
                 return False
             disk.flush_directory(aside)
             disk.flush_directory(path.parent)
+        return True
+
+    def copy_aside(self, key: str, start: int, length: int) -> bool:
+        self._refuse_when_sealed()
+        try:
+            data = b"".join(self.read(key, start, length))
+        except BlobMissing:
+            return False
+        aside = self.root / QUARANTINE
+        with disk.refusals(aside):
+            disk.make_directories(aside, 0o700)
+            disk.write_durably(aside / f"{key.replace('/', '.')}.{start}.{secrets.token_hex(4)}", data, 0o400)
         return True
 
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
@@ -259,18 +272,18 @@ class _Pieces(Iterator[bytes]):
         self._fd: int | None = fd
         self._path = path
         self._at = start
-        self._left = left
+        self.left = left
 
     def __next__(self) -> bytes:
         piece = b""
-        if self._fd is not None and self._left:
+        if self._fd is not None and self.left:
             with disk.refusals(self._path):
-                piece = os.pread(self._fd, min(CHUNK, self._left), self._at)
+                piece = os.pread(self._fd, min(CHUNK, self.left), self._at)
         if not piece:
             self.close()
             raise StopIteration
         self._at += len(piece)
-        self._left -= len(piece)
+        self.left -= len(piece)
         return piece
 
     def close(self) -> None:

@@ -88,6 +88,12 @@ class MemoryBackend(Backend):
         self.aside[key] = data
         return True
 
+    def copy_aside(self, key: str, start: int, length: int) -> bool:
+        if key not in self.objects:
+            return False
+        self.aside[f"{key}.{start}"] = self.objects[key][start : start + length]
+        return True
+
     def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
         return iter([(key, len(data)) for key, data in list(self.objects.items()) if key.startswith(prefix)])
 

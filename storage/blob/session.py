@@ -2,9 +2,10 @@
 
     take ──▶ pin ──▶ stage what is not live ──▶ publish ──▶ (somebody's commit) ──▶ close
 
-Pins come before any belief that something is stored already, so nothing that a session relies on can be reclaimed under it. A session
-opens itself on first use; closing it takes back whatever was not committed and frees the pins, and is harmless after a commit, twice, or in a
-forked child, which has no part in its parent's session. One thread at a time.
+Pins come before any belief that something is stored already, so nothing that a session relies on can be reclaimed under it. Small blobs
+go into packs: the ledger is told what is where in them just before they are published, and a commit makes that so. A session opens itself
+on first use; closing it takes back whatever was not committed and frees the pins, and is harmless after a commit, twice, or in a forked
+child, which has no part in its parent's session. One thread at a time.
 
 Bytes are identified by what was read, never by a file's time or size: there is no cache here that could be fooled.
 """
@@ -18,11 +19,12 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from storage.blob.backend import Backend, Staged
+from storage.blob.batch import Batch
 from storage.blob.intake import Taken, measure, peek, peek_all, pour
+from storage.blob.pack import Pack
 from storage.blob.source import Source, patiently
 from storage.digest import Blob, Digest
 from storage.errors import BlobMissing, Refused, Unavailable, listed
-from storage.layout import blob_key
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 PINS = 5000
@@ -52,6 +54,8 @@ class Place(Protocol):
     def domain(self) -> str: ...
     @property
     def algorithm(self) -> str: ...
+    @property
+    def packed(self) -> int: ...
 
 
 class Session:
@@ -70,8 +74,11 @@ class Session:
         self._process = os.getpid()
         self._rows: dict[Digest, BlobRecord] = {}
         """What was pinned, as it stood then."""
-        self._waiting: dict[Digest, Staged] = {}
-        """Staged, not yet published."""
+        self._batch = Batch(lambda: self._backend.stage(self.id), store.algorithm)
+        self._packs: dict[Digest, BlobRecord] = {}
+        """Packs this session placed blobs in."""
+        self._sizes: dict[str, int] = {}
+        """Of packs that were asked for once: what is pinned in them keeps them."""
         self._safe: set[Digest] = set()
         """Stored, or staged by this session: only these may be believed."""
 
@@ -101,11 +108,8 @@ class Session:
             part = blobs[at : at + PINS]
             self._pin([blob for blob, _ in part])
             for blob, data in part:
-                if self._is_known(blob.digest):
-                    continue
-                with self._backend.stage(self.id) as staged:
-                    staged.write(data)
-                self._hold(blob, staged)
+                if not self._is_known(blob.digest):
+                    self._store(blob, data)
 
     def take_file(self, path: Path, *, stable: bool = False) -> Taken:
         """The blob of a regular file, pinned, and staged unless it is stored already.
@@ -161,7 +165,7 @@ class Session:
             self._require_live(part, self._rows)
 
     def record(self, digest: Digest) -> BlobRecord:
-        """How a blob this session pinned rests; published, `Store.pieces` reads it before any commit.
+        """How a blob this session pinned rests; once published, `Store.pieces` reads it before any commit.
 
         Raises:
             BlobMissing: this session did not take it.
@@ -176,10 +180,13 @@ class Session:
         Raises:
             StoreFull, ReadOnlyStore, Unavailable: nothing may be committed; calling again tries again.
         """
-        pieces = [(staged, self._key(self._rows[digest])) for digest, staged in self._waiting.items()]
+        batch = self._batch
+        batch.close_pack()
+        pieces = [(staged, self._rows[digest].resting(None).key) for digest, staged in batch.alone.items()]
+        pieces += [(staged, self._place(pack).key) for staged, pack in batch.packs]
         if pieces:
             self._backend.publish(pieces)
-            self._waiting.clear()
+            batch.clear()
 
     @property
     def lost(self) -> frozenset[Digest]:
@@ -194,9 +201,10 @@ class Session:
         if self._id is None:
             return
         try:
-            for staged in self._waiting.values():
+            for staged in self._batch.staged():
                 with suppress(Unavailable):  # the sweep tries again, and says what is wrong
                     staged.drop()
+            self._batch.clear()
             self._backend.sweep(self._id)
         finally:
             was_open = self._ledger.close_session(self._id)
@@ -206,9 +214,10 @@ class Session:
     def _retract(self) -> None:
         """Take back what nobody committed: what was refused leaves no trace. The ledger spares what somebody else relies on by now."""
         with suppress(Unavailable):  # what stays is garbage that reclaim finds
-            doomed = self._ledger.doom([row for row in self._rows.values() if row.state is BlobState.UPLOADING])
+            ours = [*self._rows.values(), *self._packs.values()]
+            doomed = self._ledger.doom([row for row in ours if row.state is BlobState.UPLOADING])
             for record in doomed:
-                self._backend.remove(self._key(record))
+                self._backend.remove(record.key)
             if doomed:
                 self._ledger.forget(doomed)
 
@@ -217,9 +226,6 @@ class Session:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _key(self, row: BlobRecord) -> str:
-        return blob_key(row.domain, row.blob.digest, row.generation)
 
     def _pin(self, blobs: Sequence[Blob]) -> None:
         """Pin those that are new to this session; `_rows` then says how each stands."""
@@ -248,13 +254,46 @@ class Session:
         if not (self._backend.is_near or must_ask):
             return True
         with suppress(BlobMissing):
-            if self._backend.size(self._key(row)) == row.blob.size:
+            if row.fits(self._size(row)):
                 return True
-            self._backend.quarantine(self._key(row))
+            if row.pack is None:  # what else is in a pack that was cut off may be right
+                self._backend.quarantine(row.key)
         return False
 
+    def _size(self, row: BlobRecord) -> int:
+        if row.pack is None:
+            return self._backend.size(row.key)
+        if row.key not in self._sizes:
+            self._sizes[row.key] = self._backend.size(row.key)
+        return self._sizes[row.key]
+
+    def _store(self, blob: Blob, data: bytes) -> None:
+        """Stage bytes: in a pack when they are few, unless they are to replace an object of their own that was lost."""
+        row = self._rows[blob.digest]
+        if blob.size <= self.store.packed and (row.state is not BlobState.LIVE or row.pack is not None):
+            self._count(blob)
+            self._batch.add(blob, data)
+            return
+        with self._backend.stage(self.id) as staged:
+            staged.write(data)
+        self._hold(blob, staged)
+
+    def _place(self, pack: Pack) -> BlobRecord:
+        """Tell the ledger of a pack; this session reads what is in it from there from now on."""
+        placed = self._ledger.place(self.id, self._domain, pack.blob, [(member.blob.digest, member.start) for member in pack.members])
+        self._packs[pack.blob.digest] = placed
+        for member in pack.members:
+            row = self._rows[member.blob.digest]
+            self._rows[member.blob.digest] = row.resting(placed, member.start)
+        if placed.state is BlobState.LIVE:
+            self._is_there(placed, must_ask=True)
+        return placed
+
     def _hold(self, blob: Blob, staged: Staged) -> None:
-        self._waiting[blob.digest] = staged
+        self._batch.alone[blob.digest] = staged
+        self._count(blob)
+
+    def _count(self, blob: Blob) -> None:
         self._safe.add(blob.digest)
         self.stored = self.stored.plus(blob.size)
 

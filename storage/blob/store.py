@@ -2,7 +2,8 @@
 
 Every byte that is read is verified against the checksum the ledger recorded when it was written, and the size. What turns out wrong is
 moved aside, never deleted and never served; `Corrupt` names it. A digest that is not live in this domain is `BlobMissing`, even when the
-same bytes are known in another domain or are just being written: only a commit makes a blob exist.
+same bytes are known in another domain or are just being written: only a commit makes a blob exist. Of a pack only the blob that is asked
+for is read, and when that is wrong the pack stays: the blob's bytes are copied aside, and the ledger knows that they rest nowhere.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,10 +13,10 @@ from dataclasses import dataclass
 import xxhash
 
 from storage.blob.backend import Backend
+from storage.blob.pack import PACKED
 from storage.blob.session import Session
 from storage.digest import DEFAULT_ALGORITHM, Blob, Digest
 from storage.errors import BlobMissing, Corrupt, Unavailable
-from storage.layout import blob_key
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 
@@ -27,6 +28,8 @@ class Store:
     ledger: Ledger
     domain: str
     algorithm: str = DEFAULT_ALGORITHM
+    packed: int = PACKED
+    """Blobs of at most so many bytes are packed when they are written, larger ones rest alone; -1 packs none. All are read alike."""
 
     def session(self) -> Session:
         """A writer's session on this store; it costs nothing until something is taken."""
@@ -43,7 +46,7 @@ class Store:
         if record is None:
             return False
         with suppress(BlobMissing):
-            return self.backend.size(_key(record)) == record.blob.size
+            return record.fits(self.backend.size(record.key))
         return False
 
     def read(self, digest: Digest) -> bytes:
@@ -74,7 +77,18 @@ class Store:
 
     def pieces(self, record: BlobRecord) -> Iterator[bytes]:
         """As `open`, of a record that `locate` gave."""
-        return verified(self.backend, record, self.backend.read(_key(record)))
+        length = None if record.pack is None else record.blob.size  # an object of its own that has grown is wrong
+        return self._verified(record, self.backend.read(record.key, record.start, length))
+
+    def _verified(self, record: BlobRecord, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """`pieces` as they come; then `Corrupt`, and quarantine, when they were not the record's bytes."""
+        checksum, size = xxhash.xxh3_128(), 0
+        for piece in pieces:
+            checksum.update(piece)
+            size += len(piece)
+            yield piece
+        if (size, checksum.hexdigest()) != (record.blob.size, record.blob.checksum):
+            raise condemned(self.backend, self.ledger, record, f"{size} bytes with checksum {checksum.hexdigest()}")
 
     def _live(self, digest: Digest) -> BlobRecord:
         record = self.locate([digest]).get(digest)
@@ -83,27 +97,21 @@ class Store:
         return record
 
 
-def _key(record: BlobRecord) -> str:
-    return blob_key(record.domain, record.blob.digest, record.generation)
-
-
-def verified(backend: Backend, record: BlobRecord, pieces: Iterable[bytes]) -> Iterator[bytes]:
-    """`pieces` as they come; then `Corrupt`, and quarantine, when they were not the record's bytes."""
-    checksum, size = xxhash.xxh3_128(), 0
-    for piece in pieces:
-        checksum.update(piece)
-        size += len(piece)
-        yield piece
-    if (size, checksum.hexdigest()) != (record.blob.size, record.blob.checksum):
-        raise condemned(backend, record, f"{size} bytes with checksum {checksum.hexdigest()}")
-
-
-def condemned(backend: Backend, record: BlobRecord, found: str) -> Corrupt:
-    """The error that says a blob's bytes are wrong, after moving them aside where that is possible."""
+def condemned(backend: Backend, ledger: Ledger, record: BlobRecord, found: str) -> Corrupt:
+    """The error that says a blob's bytes are wrong, after putting them aside where that is possible."""
     blob: Blob = record.blob
     where = "they stay where they are, which cannot be written"
     with suppress(Unavailable):
-        is_moved = backend.quarantine(_key(record))
-        where = "they were moved to quarantine" if is_moved else "this place keeps no quarantine"
+        is_aside = _put_aside(backend, ledger, record)
+        where = "they are kept in quarantine" if is_aside else "this place keeps no quarantine"
     wanted = f"{blob.size} bytes with checksum {blob.checksum}"
     return Corrupt(f"blob {blob.digest} is rotten: {found} found, {wanted} wanted; {where}: log its content again or restore a backup")
+
+
+def _put_aside(backend: Backend, ledger: Ledger, record: BlobRecord) -> bool:
+    if record.pack is None:
+        return backend.quarantine(record.key)
+    if not backend.copy_aside(record.key, record.start, record.blob.size):
+        return False
+    ledger.displace([record])
+    return True

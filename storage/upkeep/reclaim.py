@@ -1,22 +1,21 @@
 """Free the bytes that nothing needs any more: first a plan, a value to print and to test, then its execution.
 
     plan        what the ledger calls unreachable, and why each
-    carry out   doom (the ledger decides again) ──▶ remove the object ──▶ forget the row
+    carry out   doom (the ledger decides again) ──▶ remove the object ──▶ forget the row; then the same for packs that hold nothing more
 
-Bytes go before rows, so a reclaim that is killed anywhere leaves rows that the next one finds `deleting`, and nothing that exists ever
+A blob in a pack goes with its row; its bytes go with the pack, when no blob in it is left. Bytes go before rows, so a reclaim that is killed anywhere leaves rows that the next one finds `deleting`, and nothing that exists ever
 misses its bytes. What is gone already counts as done. It does not run while anybody is writing, and it does not empty a whole store
 unless told that this is meant: that is more likely a restored or a wrong catalogue.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from storage.blob.backend import Backend
 from storage.blob.session import sweep_dead
 from storage.errors import BlobMissing, Refused, Unavailable
-from storage.layout import blob_key
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 _BATCH = 500
@@ -26,6 +25,7 @@ REASONS: dict[BlobState, str] = {
     BlobState.UPLOADING: "its writer ended without a commit",
     BlobState.DELETING: "an earlier reclaim was interrupted at it",
 }
+EMPTY = "a pack that holds nothing any more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,12 @@ class ReclaimPlan:
     records: int
     live: int = 0
     """How many blobs there are that somebody once committed."""
+    packs: int = 0
+    """How many packs hold nothing already, before anything else goes."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.doomed or self.packs)
 
     @property
     def bytes(self) -> int:
@@ -52,7 +58,7 @@ class ReclaimPlan:
     @property
     def counts(self) -> dict[str, int]:
         """How many for each reason."""
-        return dict(Counter(line.reason for line in self.doomed))
+        return dict(Counter(line.reason for line in self.doomed)) | ({EMPTY: self.packs} if self.packs else {})
 
     @property
     def takes_everything(self) -> bool:
@@ -62,18 +68,19 @@ class ReclaimPlan:
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """What went, and how many of the plan are needed again and stayed."""
+    """What went, and how many of the plan are needed again and stayed. `bytes` are the blobs'; those in packs go with the last of a pack."""
 
     blobs: int
     bytes: int
     spared: int
+    packs: int = 0
 
 
 def plan(ledger: Ledger) -> ReclaimPlan:
     """What could go now. Nothing is changed, and nothing is promised: carrying it out decides again."""
     doomed = tuple(Doomed(record, REASONS[record.state]) for record in ledger.unreachable())
     states = Counter(record.state for record in ledger.records())
-    return ReclaimPlan(doomed, states.total(), states[BlobState.LIVE])
+    return ReclaimPlan(doomed, states.total(), states[BlobState.LIVE], len(ledger.empty_packs()))
 
 
 def carry_out(
@@ -92,24 +99,31 @@ def carry_out(
     if planned.takes_everything and not empty_ok:
         raise Refused(f"the plan takes all {planned.live} live blobs of the store: is this the right catalogue? Confirm it when it is")
     _remove_superseded(backend, ledger)
-    blobs = size = 0
-    for at in range(0, len(planned.doomed), _BATCH):
-        doomed = ledger.doom([line.record for line in planned.doomed[at : at + _BATCH]])
+    gone = _remove(backend, ledger, [line.record for line in planned.doomed], progress)
+    packs = _remove(backend, ledger, ledger.empty_packs(), None)
+    return Reclaimed(len(gone), sum(record.blob.size for record in gone), len(planned.doomed) - len(gone), len(packs))
+
+
+def _remove(backend: Backend, ledger: Ledger, records: Sequence[BlobRecord], progress: Callable[[int], None] | None) -> list[BlobRecord]:
+    """Those of `records` that the ledger doomed, and that are gone now."""
+    gone: list[BlobRecord] = []
+    for at in range(0, len(records), _BATCH):
+        doomed = ledger.doom(records[at : at + _BATCH])
         for record in doomed:
-            backend.remove(blob_key(record.domain, record.blob.digest, record.generation))
+            if record.pack is None:
+                backend.remove(record.key)
             if progress is not None:
                 progress(record.blob.size)
         ledger.forget(doomed)
-        blobs += len(doomed)
-        size += sum(record.blob.size for record in doomed)
-    return Reclaimed(blobs, size, len(planned.doomed) - blobs)
+        gone += doomed
+    return gone
 
 
 def _remove_superseded(backend: Backend, ledger: Ledger) -> None:
     """Remove what a killed reclaim left of blobs that were uploaded anew since, under a newer generation. Such rows are few."""
-    for record in ledger.records():
+    for record in (*ledger.records(), *ledger.packs()):
         for generation in range(record.generation):
-            key = blob_key(record.domain, record.blob.digest, generation)
+            key = replace(record.resting(None), generation=generation).key
             with suppress(BlobMissing):
                 backend.size(key)
                 backend.remove(key)

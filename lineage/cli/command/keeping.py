@@ -85,7 +85,7 @@ def reclaim(shell: Shell, plan: Look = False, yes: Yes = False, force: Force = F
     with shell.engine() as engine:
         found = freeing.plan_reclaim(engine)
         document: dict[str, Any] = {"plan": _plan(found), "carried_out": False, "freed": None}
-        if not found.doomed:
+        if found.is_empty:
             shell.answer(document, "nothing to free: every blob is needed")
             return Exit.OK
         rows: list[Row] = [(text.counted(count, "blob"), reason) for reason, count in found.counts.items()]
