@@ -10,6 +10,7 @@ import pytest
 from storage.blob import disk
 from storage.blob.home import Home
 from storage.blob.local import LocalBackend
+from storage.blob.pack import PACKED
 from storage.blob.session import Count
 from storage.blob.store import Store
 from storage.digest import Digest
@@ -39,7 +40,11 @@ class Shelf:
         return built.manifest
 
     def put(self, *contents: bytes) -> list[Digest]:
-        """Take bytes in and commit them."""
+        """Take bytes in and commit them, one session each."""
+        return [digest for data in contents for digest in self.put_together(data)]
+
+    def put_together(self, *contents: bytes) -> list[Digest]:
+        """Take bytes in and commit them, all in one session."""
         with self.store.session() as session:
             digests = [session.take_bytes(data).digest for data in contents]
             session.publish()
@@ -47,14 +52,15 @@ class Shelf:
         return digests
 
     def object(self, digest: Digest) -> Path:
-        """The file that holds a blob."""
-        return self.backend.root / blob_key(self.store.domain, digest)
+        """The file that holds a blob, or would hold it alone."""
+        record = self.ledger.rows.get((self.store.domain, digest))
+        return self.backend.root / (record.key if record else blob_key(self.store.domain, digest))
 
     def rot(self, digest: Digest, bit: int) -> None:
-        """Flip one bit of a blob's file."""
+        """Flip one bit of a blob in its file."""
         path = self.object(digest)
         data = bytearray(path.read_bytes())
-        data[bit // 8] ^= 1 << bit % 8
+        data[self.ledger.rows[self.store.domain, digest].start + bit // 8] ^= 1 << bit % 8
         path.chmod(0o644)
         path.write_bytes(data)
 
@@ -68,10 +74,16 @@ class Shelf:
         ]
 
 
-@pytest.fixture
-def shelf(tmp_path: Path) -> Shelf:
+ALONE = pytest.mark.parametrize("shelf", [-1], indirect=True, ids=["alone"])
+"""For a test that harms objects: every blob has one of its own."""
+TOGETHER = pytest.mark.parametrize("shelf", [PACKED], indirect=True, ids=["packed"])
+"""For a test of packs."""
+
+
+@pytest.fixture(params=[-1, PACKED], ids=["alone", "packed"])
+def shelf(tmp_path: Path, request: pytest.FixtureRequest) -> Shelf:
     backend, ledger = Home.create_or_open(tmp_path / "store").backend, MemoryLedger()
-    return Shelf(Store(backend, ledger, "d"), ledger, backend)
+    return Shelf(Store(backend, ledger, "d", packed=request.param), ledger, backend)
 
 
 @pytest.fixture

@@ -13,9 +13,10 @@ from storage.blob import disk
 from storage.blob.cache import Cache
 from storage.blob.home import Home
 from storage.blob.intake import SMALL
+from storage.blob.pack import PACKED
 from storage.blob.store import Store
 from storage.digest import Blob, Digest
-from storage.layout import parse_blob_key
+from storage.layout import parse_blob_key, parse_pack_key
 from storage.ledger import MemoryLedger
 from storage.transfer.checkout import checkout
 from storage.upkeep import reclaim
@@ -49,12 +50,19 @@ def killed_at(at: int, work: Callable[[], None]) -> bool:
     return code == KILLED
 
 
-def write(root: Path, source: Path) -> None:
+def write(root: Path, source: Path, packed: int) -> Store:
     ledger = MemoryLedger()
-    with Store(Home.create_or_open(root).backend, ledger, "d").session() as session:
+    store = Store(Home.create_or_open(root).backend, ledger, "d", packed=packed)
+    with store.session() as session:
         taken = session.take_files([source / name for name in CONTENTS])
         session.publish()
         ledger.commit(session.id, [one.blob.digest for one in taken])
+    return store
+
+
+def digest_of(key: str) -> Digest:
+    """What an object must hold, by its name."""
+    return (parse_pack_key if "/packs/" in key else parse_blob_key)(key)[1]
 
 
 @pytest.fixture
@@ -66,25 +74,26 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.fault("S01", "S10", "I-05")
-def test_a_writer_killed_anywhere(tmp_path: Path, source: Path) -> None:
+@pytest.mark.parametrize("packed", [-1, PACKED])
+def test_a_writer_killed_anywhere(tmp_path: Path, source: Path, packed: int) -> None:
     """Every object that can be seen is whole; the store opens; the next writer sweeps, and stores everything."""
     at = 0
     while True:
         root = tmp_path / f"store{at}"
-        was_killed = killed_at(at, lambda root=root: write(root, source))  # type: ignore[misc]
+        was_killed = killed_at(at, lambda root=root: write(root, source, packed) and None)  # type: ignore[misc]
         backend = Home.create_or_open(root).backend
         for key, size in backend.keys():  # noqa: SIM118  # no dictionary
-            _, digest, _ = parse_blob_key(key)
-            assert (digest, size) == (Digest.of(data := b"".join(backend.read(key))), len(data))
-        write(root, source)
+            assert (digest_of(key), size) == (Digest.of(data := b"".join(backend.read(key))), len(data))
+        store = write(root, source, packed)
         left = {path for path in root.rglob("*") if path.is_file() and "objects" not in path.parts}
 
-        assert {Blob.of(data).digest for data in CONTENTS.values()} == {parse_blob_key(key)[1] for key, _ in backend.keys()}  # noqa: SIM118  # no dictionary
+        assert list(CONTENTS.values()) == [store.read(Blob.of(data).digest) for data in CONTENTS.values()]
+        assert (2 if packed > 0 else len(CONTENTS)) == len(list(backend.keys()))
         assert {True} == {path.name == "format.json" or path.name.startswith(".format.json.") for path in left}
         if not was_killed:
             break
         at += 1
-    assert 30 < at
+    assert 25 < at
 
 
 @pytest.mark.fault("S01", "E05")
@@ -122,7 +131,7 @@ def test_a_reclaim_killed_anywhere(shelf: Shelf) -> None:
         assert b"needed" == shelf.store.read(needed)
         reclaim.carry_out(planned, shelf.backend, shelf.ledger)
 
-        assert [needed] == [parse_blob_key(key)[1] for key, _ in shelf.backend.keys()]  # noqa: SIM118  # no dictionary
+        assert [shelf.object(needed)] == [shelf.backend.root / key for key, _ in shelf.backend.keys()]  # noqa: SIM118  # no dictionary
         if not was_killed:
             break
         at += 1

@@ -20,7 +20,7 @@ from storage.errors import BlobMissing, Missing, Refused, SourceChanged, StoreFu
 from storage.ledger import BlobState, MemoryLedger
 from storage.transfer.ingest import ingest_file, ingest_tree, store_manifest
 from storage.transfer.scan import scan
-from tests.storage.conftest import Shelf
+from tests.storage.conftest import ALONE, Shelf
 
 LARGE = SMALL + 12345
 
@@ -377,6 +377,7 @@ class TestEnding:
         assert b"data" == shelf.store.read(blob.digest)
 
     @pytest.mark.fault("S10")
+    @ALONE
     def test_a_dead_writers_staging_is_swept(self, shelf: Shelf) -> None:
         """The next session sweeps what dead writers left, and what nobody owns; the living keep theirs."""
         dead, alive = shelf.store.session(), shelf.store.session()
@@ -451,7 +452,7 @@ class TestFullDisk:
         for at in range(total):
             root = shelf.backend.root.parent / f"store{at}"
             root.mkdir()
-            store = Store(LocalBackend(root), MemoryLedger(), "d")
+            store = Store(LocalBackend(root), MemoryLedger(), "d", packed=shelf.store.packed)
             failing(errno.ENOSPC, at)
             with store.session() as session, pytest.raises(StoreFull):
                 write(session)
@@ -465,6 +466,7 @@ class TestFullDisk:
         assert before == untouched(tree)
 
     @pytest.mark.fault("S04")
+    @ALONE
     def test_a_failed_batch_is_not_believed_stored(self, shelf: Shelf, failing: Callable[[int, int], None]) -> None:
         """When staging stopped half-way, trying again in the same session stores the rest: pinned is not stored."""
         contents = [b"%d" % number for number in range(5)]

@@ -7,13 +7,14 @@ import pytest
 import xxhash
 
 from storage.blob.memory import MemoryBackend
+from storage.blob.pack import PACKED
 from storage.blob.store import Store
 from storage.digest import Blob, Digest
 from storage.errors import BlobMissing, Corrupt
 from storage.ledger import MemoryLedger
 from storage.transfer.checkout import checkout
 from tests.faults.collision import pair
-from tests.storage.conftest import Shelf
+from tests.storage.conftest import ALONE, Shelf
 
 WIDTHS = (241, 256, 300, 512, 1023, 1024, 1025, 1088, 2048, 4099, 16384, 70_000)
 
@@ -98,6 +99,7 @@ def test_every_flipped_bit_is_noticed(shelf: Shelf) -> None:
 
 
 @pytest.mark.fault("H14")
+@ALONE
 @pytest.mark.parametrize("size", [10, 2 << 20])
 @pytest.mark.parametrize("change", [lambda data: data[:-1], lambda data: data + b"x", lambda _: b""], ids=["cut", "grown", "emptied"])
 def test_wrong_sizes_are_noticed(shelf: Shelf, size: int, change: object) -> None:
@@ -111,7 +113,8 @@ def test_wrong_sizes_are_noticed(shelf: Shelf, size: int, change: object) -> Non
     assert [change(bytes(size))] == shelf.quarantined()  # type: ignore[operator]
 
 
-def test_rot_without_a_quarantine() -> None:
+@pytest.mark.parametrize("packed", [-1, PACKED])
+def test_rot_without_a_quarantine(packed: int) -> None:
     """Where nothing can be moved aside, reading raises all the same, and the bytes stay."""
     ledger = MemoryLedger()
 
@@ -119,17 +122,21 @@ def test_rot_without_a_quarantine() -> None:
         def quarantine(self, key: str) -> bool:
             return False
 
+        def copy_aside(self, key: str, start: int, length: int) -> bool:
+            return False
+
     backend = Plain()
-    store = Store(backend, ledger, "d")
+    store = Store(backend, ledger, "d", packed=packed)
     with store.session() as session:
         blob = session.take_bytes(b"data")
         session.publish()
         ledger.commit(session.id, [blob.digest])
     [key] = backend.objects
-    backend.objects[key] = b"dat4"
-    with pytest.raises(Corrupt, match="keeps no quarantine"):
-        store.read(blob.digest)
-    assert b"dat4" == backend.objects[key]
+    rotten = backend.objects[key] = backend.objects[key].replace(b"data", b"dat4")
+    for _ in range(2):
+        with pytest.raises(Corrupt, match="keeps no quarantine"):
+            store.read(blob.digest)
+    assert rotten == backend.objects[key]
 
 
 def test_a_blob_that_was_reclaimed_and_logged_again(shelf: Shelf) -> None:
@@ -137,9 +144,11 @@ def test_a_blob_that_was_reclaimed_and_logged_again(shelf: Shelf) -> None:
     [digest] = shelf.put(b"data")
     shelf.ledger.reachable.clear()
     doomed = shelf.ledger.doom(shelf.ledger.unreachable())
+    doomed += shelf.ledger.doom(shelf.ledger.empty_packs())
     shelf.put(b"data")
     for record in doomed:
-        shelf.object(record.blob.digest).unlink()
+        if record.pack is None:
+            (shelf.backend.root / record.key).unlink()
 
     assert b"data" == shelf.store.read(digest)
     assert 1 == shelf.store.locate([digest])[digest].generation
