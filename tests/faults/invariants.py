@@ -17,10 +17,11 @@ from lineage.actions.open import Engine
 from lineage.actions.reclaim import plan_reclaim, reclaim
 from lineage.catalog.open import Connection
 from lineage.graph.export import to_networkx
-from storage.digest import Digest
+from storage.blob.pack import Member, read_footer
+from storage.digest import Blob, Digest
 from storage.entry import Kind
-from storage.errors import InvalidDigest
-from storage.layout import JOURNALS, OBJECTS, STAGING, parse_blob_key
+from storage.layout import JOURNALS, OBJECTS, PACKS, STAGING, parse_blob_key, parse_pack_key
+from storage.ledger import BlobRecord
 
 Files = Mapping[str, bytes]
 
@@ -193,15 +194,33 @@ def _graph(engine: Engine) -> Iterator[str]:
 
 def _objects(engine: Engine) -> Iterator[str]:
     """I-10: every live row has its object with the right size; every object has a row, or its row has a newer generation."""
-    objects = {parse_blob_key(key): size for key, size in list(engine.home.backend.keys())}
-    rows = {(row.domain, row.blob.digest): row for row in engine.ledger.records()}
-    for (domain, digest), row in rows.items():
-        if row.state == "live" and objects.get((domain, digest, row.generation)) != row.blob.size:
-            yield f"I-10: {digest} is live, and its object has {objects.get((domain, digest, row.generation))} bytes"
-    for domain, digest, generation in objects:
-        found = rows.get((domain, digest))
+    objects = dict(engine.home.backend.keys())
+    records, packs = list(engine.ledger.records()), list(engine.ledger.packs())
+    for row in (*records, *packs):
+        if row.state == "live" and (row.key not in objects or not row.fits(objects[row.key])):
+            yield f"I-10: {row.blob.digest} is live, and its object {row.key} has {objects.get(row.key)} bytes"
+    rows = {_parsed(row.resting(None).key)[:-1]: row for row in (*records, *packs)}
+    for key in objects:
+        *name, generation = _parsed(key)
+        found = rows.get(tuple(name))
         if found is None or found.generation < generation:
-            yield f"I-10: an object {digest}.{generation} has no row"
+            yield f"I-10: an object {key} has no row"
+    yield from _packs(engine, [row for row in records if row.pack is not None and row.state == "live"], packs)
+
+
+def _packs(engine: Engine, members: list[BlobRecord], packs: list[BlobRecord]) -> Iterator[str]:
+    """I-10: what rests in a pack rests in one that is live, and the pack says so itself; every pack holds what its name says."""
+    held: dict[str, set[Member]] = defaultdict(set)
+    for row in members:
+        held[row.key].add(Member(row.blob, row.start))
+    live = {pack.key: pack for pack in packs if pack.state == "live"}
+    yield from (f"I-10: blobs rest in {key}, which is no live pack" for key in held.keys() - live.keys())
+    for key in held.keys() & live.keys():
+        data = b"".join(engine.home.backend.read(key))
+        if live[key].blob != Blob.of(data, live[key].blob.digest.algorithm):
+            yield f"I-02: the pack {key} holds other bytes than its name says"
+        if not held[key] <= set(read_footer(lambda start, length, data=data: data[start : start + length], len(data))):  # type: ignore[misc]
+            yield f"I-10: the pack {key} does not say itself what the catalogue says is in it"
 
 
 def _promises(engine: Engine, acknowledged: Acknowledged) -> Iterator[str]:
@@ -236,10 +255,9 @@ def _leftovers(engine: Engine, needed: set[tuple[str, str]]) -> Iterator[str]:
     yield from (f"I-06: {digest} is needed and went" for digest in needed - rows.keys())
     yield from (f"I-09: the row of {digest} stays, and nobody needs it" for digest in rows.keys() - needed)
     yield from (f"I-09: {digest} is {row.state}" for digest, row in rows.items() if row.state != "live")
-    known = {(row.domain, row.blob.digest, row.generation) for row in rows.values()}
-    yield from (
-        f"I-09: the object {key} stays, and nobody needs it" for key, _ in list(engine.home.backend.keys()) if _parsed(key) not in known
-    )
+    known, packs = {row.key for row in rows.values()}, list(engine.ledger.packs())
+    yield from (f"I-09: the object {key} stays, and nobody needs it" for key, _ in list(engine.home.backend.keys()) if key not in known)
+    yield from (f"I-09: the row of the pack {pack.key} stays, {pack.state}" for pack in packs if pack.key not in known or pack.state != "live")
     with engine.catalog.read() as c:
         for table in ("session", "pin"):
             if count := c.execute(f"SELECT count(*) FROM {table}").fetchone()[0]:
@@ -258,8 +276,8 @@ def _leftovers(engine: Engine, needed: set[tuple[str, str]]) -> Iterator[str]:
     yield from (f"I-09: {path} is left of a run that ended" for path in (root / JOURNALS).glob("*") if int(path.stem) in sealed)
 
 
-def _parsed(key: str) -> object:
-    try:
-        return parse_blob_key(key)
-    except InvalidDigest:
-        return key
+def _parsed(key: str) -> tuple[Any, ...]:
+    """Kind, domain, digest and generation of an object's key."""
+    if f"/{PACKS}/" in key:
+        return ("pack", *parse_pack_key(key))
+    return ("blob", *parse_blob_key(key))

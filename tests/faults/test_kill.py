@@ -17,6 +17,7 @@ from lineage.model.errors import Error, NotFound, UsageError
 from lineage.model.metric import Row
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
 from lineage.model.run import Resume, RunState
+from storage.blob.pack import PACKED
 from storage.digest import Digest
 from storage.entry import Entry
 from storage.errors import StorageError, StoreFull
@@ -270,6 +271,10 @@ def test_a_disk_that_stays_full(name: str, stage: Stage) -> None:
     failed_everywhere(getattr(stage, name)(), stage.place / "home", refusing(errno.ENOSPC, forever=True), TYPED)
 
 
+REFUSED = b"refused" * (PACKED // 5)
+"""Too large to be packed: it is written when it is taken."""
+
+
 @pytest.mark.fault("S04", "I-01", "I-04", "I-10")
 def test_going_on_after_a_refused_file(stage: Stage) -> None:
     """A caller who gives up on one file and logs the others gets those; the one that was refused does not exist, and can be logged later."""
@@ -277,22 +282,22 @@ def test_going_on_after_a_refused_file(stage: Stage) -> None:
     project = create.project(engine, DEMO)
     with engine.store(project.domain).session() as session:
         with observed(lambda _, effect: _refuse(effect)), pytest.raises(StoreFull):
-            session.take_bytes(b"refused")
-        assert {Digest.of(b"refused")} == session.lost
+            session.take_bytes(REFUSED)
+        assert {Digest.of(REFUSED)} == session.lost
         taken = Entry.file("a", session.take_bytes(b"taken").digest, 5)
         first = log.log_version(engine, project, log.Draft("raw", "data"), [taken], session).version
     check(engine, Acknowledged({first.id: {"a": b"taken"}}))
 
     with engine.store(project.domain).session() as session:
         with observed(lambda _, effect: _refuse(effect)), pytest.raises(StoreFull):
-            session.take_bytes(b"refused")
-        claimed = Entry.file("b", Digest.of(b"refused"), 7)
+            session.take_bytes(REFUSED)
+        claimed = Entry.file("b", Digest.of(REFUSED), len(REFUSED))
         with pytest.raises(UsageError, match="refused when they came"):
             log.log_version(engine, project, log.Draft("raw", "data"), [claimed], session)
     check(engine)
 
-    second = put(engine, tree(stage.place / "later", {"b": b"refused"}))
-    check(engine, Acknowledged({first.id: {"a": b"taken"}, second.id: {"b": b"refused"}}))
+    second = put(engine, tree(stage.place / "later", {"b": REFUSED}))
+    check(engine, Acknowledged({first.id: {"a": b"taken"}, second.id: {"b": REFUSED}}))
     cleaned(engine)
     engine.close()
 
