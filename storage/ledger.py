@@ -46,6 +46,7 @@ class BlobRecord:
     pack: Digest | None = None
     """The pack its bytes are in; None when they have an object of their own."""
     pack_generation: int = 0
+    pack_size: int = 0
     start: int = 0
     is_pack: bool = False
 
@@ -57,14 +58,18 @@ class BlobRecord:
         return (pack_key if self.is_pack else blob_key)(self.domain, self.blob.digest, self.generation)
 
     def fits(self, size: int) -> bool:
-        """Does an object of so many bytes hold this one? A pack reaches beyond its members."""
+        """Can an object of so many bytes hold this one? In a pack that was cut off some may be left."""
         return size == self.blob.size if self.pack is None else size >= self.start + self.blob.size
+
+    def is_whole(self, size: int) -> bool:
+        """Is an object of so many bytes all there, with whatever else is in it?"""
+        return size == (self.blob.size if self.pack is None else self.pack_size)
 
     def resting(self, pack: "BlobRecord | None", start: int = 0) -> "BlobRecord":
         """This blob in that pack; or, with None, in an object of its own."""
         if pack is None:
-            return replace(self, pack=None, pack_generation=0, start=0)
-        return replace(self, pack=pack.blob.digest, pack_generation=pack.generation, start=start)
+            return replace(self, pack=None, pack_generation=0, pack_size=0, start=0)
+        return replace(self, pack=pack.blob.digest, pack_generation=pack.generation, pack_size=pack.blob.size, start=start)
 
 
 class Ledger(Protocol):

@@ -35,7 +35,7 @@ _HOLDS = """(
 
 _GONE = f"(blob.state = 'deleting' OR CASE blob.is_pack WHEN 1 THEN NOT {_HOLDS} ELSE NOT {_REACHED} END)"
 
-_SELECT = "SELECT blob.*, pack.digest AS pack_digest, pack.generation AS pack_generation FROM blob LEFT JOIN blob AS pack ON pack.id = blob.pack_id "
+_SELECT = "SELECT blob.*, pack.digest AS pack_digest, pack.generation AS pack_generation, pack.size AS pack_size FROM blob LEFT JOIN blob AS pack ON pack.id = blob.pack_id "
 
 _pack_digest = lru_cache(maxsize=1024)(Digest.parse)
 """Thousands of rows name the same few packs."""
@@ -46,7 +46,8 @@ def _record(row: Row) -> BlobRecord:
     record = BlobRecord(row["domain"], blob, BlobState(row["state"]), row["generation"], is_pack=bool(row["is_pack"]))
     if row["pack_digest"] is None:
         return record
-    return replace(record, pack=_pack_digest(row["pack_digest"]), pack_generation=row["pack_generation"], start=row["start"])
+    size, generation = row["pack_size"], row["pack_generation"]
+    return replace(record, pack=_pack_digest(row["pack_digest"]), pack_generation=generation, pack_size=size, start=row["start"])
 
 
 class SqlLedger:

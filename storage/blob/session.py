@@ -254,7 +254,7 @@ class Session:
         if not (self._backend.is_near or must_ask):
             return True
         with suppress(BlobMissing):
-            if row.fits(self._size(row)):
+            if row.is_whole(self._size(row)):
                 return True
             if row.pack is None:  # what else is in a pack that was cut off may be right
                 self._backend.quarantine(row.key)

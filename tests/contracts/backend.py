@@ -169,3 +169,12 @@ class BackendContract:
         backend.remove(old)
 
         assert b"x" == content(backend.read(new))
+
+    def test_a_part_is_put_aside(self, backend: Backend) -> None:
+        """Where a part of an object can be kept aside, the object stays as it is; of what is not there nothing can."""
+        key = key_of(b"0123456789")
+        backend.publish([(staged(backend, b"0123456789"), key)])
+
+        assert backend.copy_aside(key, 2, 3) in (True, False)
+        assert not backend.copy_aside(key_of(b"never"), 0, 1)
+        assert b"0123456789" == content(backend.read(key))

@@ -10,13 +10,15 @@ Subclass `LedgerContract` in a file pytest collects, and give it a fixture `hous
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Protocol
 
 import pytest
 
 from storage.digest import Blob, Digest
 from storage.errors import Corrupt
-from storage.ledger import BlobState, Ledger, MemoryLedger
+from storage.layout import blob_key, pack_key
+from storage.ledger import BlobRecord, BlobState, Ledger, MemoryLedger
 
 
 class LedgerHouse(Protocol):
@@ -51,6 +53,7 @@ class MemoryHouse:
 
 
 ONE, TWO, THREE = Blob.of(b"one"), Blob.of(b"two!"), Blob.of(b"three")
+PACK, OTHER = Blob.of(b"a pack"), Blob.of(b"another pack")
 
 
 def live(house: LedgerHouse, *blobs: Blob) -> None:
@@ -62,6 +65,23 @@ def live(house: LedgerHouse, *blobs: Blob) -> None:
 
 def unreachable(house: LedgerHouse) -> set[Digest]:
     return {record.blob.digest for record in house.ledger.unreachable()}
+
+
+def packed(house: LedgerHouse, pack: Blob, *blobs: Blob) -> BlobRecord:
+    """Commit the blobs, needed by a version, in a pack, each starting where its place in the list says."""
+    session = house.ledger.open_session()
+    house.ledger.pin(session, house.domain, blobs)
+    placed = house.ledger.place(session, house.domain, pack, [(blob.digest, number) for number, blob in enumerate(blobs)])
+    house.commit(session, [blob.digest for blob in blobs])
+    return placed
+
+
+def find(house: LedgerHouse, blob: Blob) -> BlobRecord:
+    return house.ledger.find(house.domain, [blob.digest])[blob.digest]
+
+
+def empty(house: LedgerHouse) -> list[Digest]:
+    return [record.blob.digest for record in house.ledger.empty_packs()]
 
 
 class LedgerContract:
@@ -231,3 +251,142 @@ class LedgerContract:
         assert set() == unreachable(house)
         house.ledger.close_session(two)
         assert {ONE.digest} == unreachable(house)
+
+    def test_many_blobs_are_pinned_at_once(self, house: LedgerHouse) -> None:
+        """Thousands of blobs, some known and some twice, are answered for in one call, each once and as it stands."""
+        known = [Blob.of(b"%d" % number) for number in range(700)]
+        live(house, *known)
+        blobs = known + [Blob.of(b"%d new" % number) for number in range(1300)]
+        rows = house.ledger.pin(house.ledger.open_session(), house.domain, [*blobs, *blobs[600:800]])
+
+        assert {blob.digest: blob for blob in blobs} == {digest: row.blob for digest, row in rows.items()}
+        assert {blob.digest for blob in known} == {digest for digest, row in rows.items() if row.state is BlobState.LIVE}
+
+    def test_placing_says_where_to_publish(self, house: LedgerHouse) -> None:
+        """A pack is uploading once a blob is placed in it, listed among the packs and not among the blobs, and changes no blob's row yet."""
+        session = house.ledger.open_session()
+        [before] = house.ledger.pin(session, house.domain, [ONE]).values()
+        row = house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15)])
+
+        assert (house.domain, PACK, BlobState.UPLOADING, 0, True) == (row.domain, row.blob, row.state, row.generation, row.is_pack)
+        assert row == house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15)])
+        assert ([row], [before], {}) == (
+            list(house.ledger.packs()),
+            list(house.ledger.records()),
+            dict(house.ledger.find(house.domain, [PACK.digest])),
+        )
+        assert pack_key(house.domain, PACK.digest) == row.key
+
+    def test_a_commit_says_where_a_blob_rests(self, house: LedgerHouse) -> None:
+        """What was placed rests there after the commit, what was not has an object of its own; the pack is live like its blobs."""
+        session = house.ledger.open_session()
+        house.ledger.pin(session, house.domain, [ONE, TWO, THREE])
+        pack = house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15), (TWO.digest, 18)])
+        house.commit(session, [ONE.digest, TWO.digest, THREE.digest])
+
+        assert [(PACK.digest, 15), (PACK.digest, 18), (None, 0)] == [
+            (row.pack, row.start) for row in (find(house, ONE), find(house, TWO), find(house, THREE))
+        ]
+        assert (pack.key, blob_key(house.domain, THREE.digest)) == (find(house, ONE).key, find(house, THREE).key)
+        assert [BlobState.LIVE] * 4 == [row.state for row in (*house.ledger.records(), *house.ledger.packs())]
+        assert ([], []) == (house.ledger.unreachable(), house.ledger.empty_packs())
+
+    def test_a_file_with_the_bytes_of_a_pack(self, house: LedgerHouse) -> None:
+        """A blob that is, byte for byte, a pack of the same store has a row and a life of its own."""
+        packed(house, PACK, ONE)
+        live(house, PACK)
+
+        assert (False, PACK, None) == (find(house, PACK).is_pack, find(house, PACK).blob, find(house, PACK).pack)
+        house.release(ONE.digest)
+        house.ledger.forget(house.ledger.doom(house.ledger.unreachable()))
+        assert [PACK.digest] == empty(house)
+        house.ledger.forget(house.ledger.doom(house.ledger.empty_packs()))
+        assert ([], BlobState.LIVE) == (list(house.ledger.packs()), find(house, PACK).state)
+
+    def test_only_pinned_blobs_are_placed(self, house: LedgerHouse) -> None:
+        """Placing what the session never pinned is refused, and leaves no pack behind."""
+        session = house.ledger.open_session()
+        house.ledger.pin(session, house.domain, [ONE])
+        house.ledger.pin(house.ledger.open_session(), house.domain, [TWO])
+        with pytest.raises(Corrupt, match="never pinned"):
+            house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15), (TWO.digest, 18)])
+
+        assert [] == list(house.ledger.packs())
+
+    @pytest.mark.fault("I-01")
+    def test_two_writers_pack_the_same_blob(self, house: LedgerHouse) -> None:
+        """Of two sessions that pack one new blob at once, whoever commits says where it rests; one that never commits says nothing."""
+        one, two = house.ledger.open_session(), house.ledger.open_session()
+        for session, pack in ((one, PACK), (two, OTHER)):
+            house.ledger.pin(session, house.domain, [ONE])
+            house.ledger.place(session, house.domain, pack, [(ONE.digest, 15)])
+        assert [] == empty(house)
+        house.commit(two, [ONE.digest])
+        assert OTHER.digest == find(house, ONE).pack
+        house.ledger.close_session(one)
+
+        assert (OTHER.digest, [PACK.digest]) == (find(house, ONE).pack, empty(house))
+
+    def test_a_pack_that_was_lost_is_replaced(self, house: LedgerHouse) -> None:
+        """A live blob in a pack that is packed again rests in the new one after the commit, and the old one is empty then."""
+        packed(house, PACK, ONE)
+        session = house.ledger.open_session()
+        house.ledger.pin(session, house.domain, [ONE])
+        house.ledger.place(session, house.domain, OTHER, [(ONE.digest, 99)])
+        assert PACK.digest == find(house, ONE).pack
+        house.commit(session, [])
+
+        assert (OTHER.digest, 99, [PACK.digest]) == (find(house, ONE).pack, find(house, ONE).start, empty(house))
+
+    def test_a_blob_with_an_object_of_its_own_keeps_it(self, house: LedgerHouse) -> None:
+        """A live blob that rests alone is not moved by a commit that packed it."""
+        live(house, ONE)
+        packed(house, PACK, ONE)
+
+        assert (None, [PACK.digest]) == (find(house, ONE).pack, empty(house))
+
+    @pytest.mark.fault("I-06", "I-07")
+    def test_a_pack_is_needed_as_long_as_a_blob_in_it(self, house: LedgerHouse) -> None:
+        """A pack is neither empty nor doomed while a live blob rests in it or a session placed one; then it is both, and forgotten at last."""
+        pack = packed(house, PACK, ONE, TWO)
+        house.release(ONE.digest)
+        house.ledger.forget(house.ledger.doom(house.ledger.unreachable()))
+        assert ([], []) == (empty(house), house.ledger.doom([pack]))
+        house.release(TWO.digest)
+        doomed = house.ledger.doom(house.ledger.unreachable())
+        assert [PACK.digest] == empty(house)
+
+        session = house.ledger.open_session()
+        house.ledger.pin(session, house.domain, [THREE])
+        house.ledger.place(session, house.domain, PACK, [(THREE.digest, 15)])
+        assert ([], []) == (empty(house), house.ledger.doom([pack]))
+        house.ledger.close_session(session)
+        gone = house.ledger.doom(house.ledger.empty_packs())
+        assert [(PACK.digest, BlobState.DELETING)] == [(row.blob.digest, row.state) for row in gone]
+        house.ledger.forget(gone)
+        house.ledger.forget(doomed)
+        assert ([], [THREE.digest]) == (list(house.ledger.packs()), [row.blob.digest for row in house.ledger.records()])
+
+    @pytest.mark.fault("I-11")
+    def test_placing_in_a_pack_that_goes_starts_a_generation(self, house: LedgerHouse) -> None:
+        """A pack that is being deleted is published under its next generation, and its blobs are found there; the late deletion misses it."""
+        packed(house, PACK, ONE)
+        house.release(ONE.digest)
+        doomed = house.ledger.doom(house.ledger.unreachable())
+        gone = house.ledger.doom(house.ledger.empty_packs())
+        again = packed(house, PACK, ONE)
+
+        assert (1, 1, pack_key(house.domain, PACK.digest, 1)) == (again.generation, find(house, ONE).pack_generation, find(house, ONE).key)
+        house.ledger.forget([*doomed, *gone])
+        assert ([PACK.digest], [ONE.digest]) == ([row.blob.digest for row in house.ledger.packs()], [find(house, ONE).blob.digest])
+
+    @pytest.mark.fault("I-31")
+    def test_a_displaced_blob_rests_nowhere(self, house: LedgerHouse) -> None:
+        """A blob whose bytes in a pack are wrong is live and has no place; its pack keeps the others; one that moved since is left alone."""
+        packed(house, PACK, ONE, TWO)
+        stale = find(house, ONE)
+        house.ledger.displace([stale, find(house, TWO).resting(None)])
+
+        assert (BlobState.LIVE, None, PACK.digest) == (find(house, ONE).state, find(house, ONE).pack, find(house, TWO).pack)
+        house.ledger.displace([replace(find(house, TWO), start=99), stale])
+        assert PACK.digest == find(house, TWO).pack

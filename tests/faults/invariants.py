@@ -257,7 +257,9 @@ def _leftovers(engine: Engine, needed: set[tuple[str, str]]) -> Iterator[str]:
     yield from (f"I-09: {digest} is {row.state}" for digest, row in rows.items() if row.state != "live")
     known, packs = {row.key for row in rows.values()}, list(engine.ledger.packs())
     yield from (f"I-09: the object {key} stays, and nobody needs it" for key, _ in list(engine.home.backend.keys()) if key not in known)
-    yield from (f"I-09: the row of the pack {pack.key} stays, {pack.state}" for pack in packs if pack.key not in known or pack.state != "live")
+    yield from (
+        f"I-09: the row of the pack {pack.key} stays, {pack.state}" for pack in packs if pack.key not in known or pack.state != "live"
+    )
     with engine.catalog.read() as c:
         for table in ("session", "pin"):
             if count := c.execute(f"SELECT count(*) FROM {table}").fetchone()[0]:

@@ -23,6 +23,7 @@ from lineage.actions.reclaim import plan_reclaim, reclaim
 from lineage.model.errors import Gone, NotFound
 from lineage.model.names import ArtifactPath, ProjectPath
 from lineage.model.retention import Policy
+from storage.blob.pack import PACKED
 from storage.entry import Entry
 from storage.errors import Unavailable
 
@@ -108,7 +109,7 @@ def crosser(task: Task) -> None:
 def holder(task: Task) -> None:
     """Begin to write, and be away until somebody ends us."""
     session = task.engine.store(create.project(task.engine, DEMO).domain).session()
-    session.take_bytes(b"held")
+    session.take_bytes(b"held" * PACKED)
     task.say(session=session.id)
     sys.stdin.read()
 

@@ -1,7 +1,7 @@
 """What was written once must be read for ever: these bytes and digests are frozen.
 
-`manifest-1.json` holds entries with the exact bytes of their segment and manifest; `format-1.json` a store's format file as release 0.1
-writes it. When a test here fails the format has drifted: take the change back, or make a new major version beside this one. The files
+`manifest-1.json` holds entries with the exact bytes of their segment and manifest; `pack-1.json` contents with the exact bytes of their
+pack; `format-1.json` a store's format file as release 0.1 writes it. When a test here fails the format has drifted: take the change back, or make a new major version beside this one. The files
 are never regenerated.
 """
 
@@ -11,13 +11,18 @@ from typing import Any
 
 import pytest
 
+from storage.blob.memory import MemoryBackend
+from storage.blob.pack import PackWriter, read_footer
 from storage.digest import Blob, Digest
 from storage.entry import Entry, Kind, Pin
-from storage.layout import StoreFormat, blob_key, parse_blob_key
+from storage.errors import InvalidDigest
+from storage.layout import StoreFormat, blob_key, pack_key, parse_blob_key, parse_pack_key
 from storage.manifest import build, decode_manifest, decode_segment
 
 HERE = Path(__file__).parent
 VECTORS: dict[str, dict[str, Any]] = json.loads((HERE / "manifest-1.json").read_text(encoding="utf-8"))
+
+PACKS: dict[str, dict[str, Any]] = json.loads((HERE / "pack-1.json").read_text(encoding="utf-8"))
 
 
 def entry_of(row: dict[str, Any]) -> Entry:
@@ -58,6 +63,22 @@ def test_where_segments_end() -> None:
     assert "blake3:ed988ab0b20f951a51cd87a5937e60970babefc229e575a3f1008d66d8d03315" == str(manifest.digest)
 
 
+@pytest.mark.fault("H18")
+@pytest.mark.parametrize("name", PACKS)
+def test_packs(name: str) -> None:
+    """The frozen contents make the frozen pack, and the frozen pack says itself what is in it."""
+    frozen = PACKS[name]
+    backend, contents = MemoryBackend(), [bytes.fromhex(text) for text in frozen["contents"]]
+    writer = PackWriter(backend.stage("s"), frozen["algorithm"])
+    starts = [writer.append(Blob.of(data, frozen["algorithm"]), data) for data in contents]
+    pack = writer.finish()
+    data = bytes.fromhex(frozen["pack"])
+
+    assert (frozen["digest"], len(data), frozen["starts"]) == (str(pack.blob.digest), pack.blob.size, starts)
+    assert [data] == [bytes(piece) for piece in backend.staging["s"].values()]
+    assert pack.members == read_footer(lambda start, length: data[start : start + length], len(data))
+
+
 def test_digests_and_checksums() -> None:
     """The functions behind digests and checksums give the published values."""
     assert "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262" == str(Digest.of(b""))
@@ -80,3 +101,10 @@ def test_keys() -> None:
 
     assert (plain, f"{plain}.3") == (blob_key("p-1", digest), blob_key("p-1", digest, 3))
     assert ("p-1", digest, 3) == parse_blob_key(f"{plain}.3")
+
+    pack = plain.replace("blake3", "packs/blake3")
+    assert (pack, f"{pack}.3") == (pack_key("p-1", digest), pack_key("p-1", digest, 3))
+    assert ("p-1", digest, 3) == parse_pack_key(f"{pack}.3")
+    for parse, key in ((parse_blob_key, pack), (parse_pack_key, plain)):
+        with pytest.raises(InvalidDigest, match="is not the key of a"):
+            parse(key)
