@@ -11,7 +11,8 @@
             └─ …       collection ── collection_tag, alias_event       version ── idempotency       counter, job
 
 A blob's `pack_id` is the row of the pack it rests in, `start` its place there; a pin's are where its session packed the blob, which a
-commit may make the blob's. A file may be stored whose bytes are those of a pack: `is_pack` keeps the two rows apart.
+commit may make the blob's (the pack has a pin of its own, so that one needs no reference). A file may be stored whose bytes are those of a
+pack: `is_pack` keeps the two rows apart.
 
 Besides these sqlite-utils keeps its own table of migrations.
 
@@ -147,7 +148,7 @@ CREATE INDEX used_by ON used (version_id, run_id);
 
 CREATE TABLE session (id TEXT PRIMARY KEY, owner TEXT NOT NULL, opened_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE pin (
-  session_id TEXT NOT NULL REFERENCES session, blob_id INTEGER NOT NULL REFERENCES blob, pack_id INTEGER REFERENCES blob, start INTEGER,
+  session_id TEXT NOT NULL REFERENCES session, blob_id INTEGER NOT NULL REFERENCES blob, pack_id INTEGER, start INTEGER,
   PRIMARY KEY (session_id, blob_id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX pin_blob ON pin (blob_id);
