@@ -20,7 +20,7 @@ from storage import layout
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 WORDS = (
-    ["digest", "checksum", "blob", "entry", "reference", "manifest", "artifact", "collection", "alias", "tag", "entity", "sweep", "used", "logged", "maker", "expire", "reclaim"]
+    ["digest", "checksum", "blob", "pack", "entry", "reference", "manifest", "artifact", "collection", "alias", "tag", "entity", "sweep", "used", "logged", "maker", "expire", "reclaim"]
 )  # fmt: skip
 
 

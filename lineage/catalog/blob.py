@@ -35,7 +35,10 @@ _HOLDS = """(
 
 _GONE = f"(blob.state = 'deleting' OR CASE blob.is_pack WHEN 1 THEN NOT {_HOLDS} ELSE NOT {_REACHED} END)"
 
-_SELECT = "SELECT blob.*, pack.digest AS pack_digest, pack.generation AS pack_generation, pack.size AS pack_size FROM blob LEFT JOIN blob AS pack ON pack.id = blob.pack_id "
+_SELECT = (
+    "SELECT blob.*, pack.digest AS pack_digest, pack.generation AS pack_generation, pack.size AS pack_size "
+    "FROM blob LEFT JOIN blob AS pack ON pack.id = blob.pack_id "
+)
 
 _pack_digest = lru_cache(maxsize=1024)(Digest.parse)
 """Thousands of rows name the same few packs."""
@@ -282,11 +285,16 @@ def add_version_segments(c: Connection, version_id: int, segments: Sequence[int]
 
 
 def missing_blobs(c: Connection) -> list[str]:
-    """Live versions whose manifest or segments have no live blob: there should never be one."""
+    """Live versions whose manifest or segments have no live blob, live blobs whose pack is not: there should never be one."""
     rows = c.execute(
         "SELECT DISTINCT version.id FROM version LEFT JOIN blob ON blob.id = version.manifest_id "
         "WHERE version.state = 'live' AND version.manifest_id IS NOT NULL AND blob.state <> 'live' UNION "
         "SELECT version_segment.version_id FROM version_segment JOIN segment_blob USING (segment_id) JOIN blob ON blob.id = segment_blob.blob_id "
         "WHERE blob.state <> 'live'"
     )
-    return [f"version {row[0]} references a blob that is not live" for row in rows]
+    astray = c.execute(
+        "SELECT blob.digest FROM blob JOIN blob AS pack ON pack.id = blob.pack_id WHERE blob.state = 'live' AND pack.state <> 'live'"
+    )
+    return [f"version {row[0]} references a blob that is not live" for row in rows] + [
+        f"{row[0]} rests in a pack that is not live" for row in astray
+    ]

@@ -119,7 +119,7 @@ def set_tags(c: Connection, run_id: int, tags: Sequence[str]) -> None:
 
 
 def add_history(c: Connection, run_id: int, domain: str, digest: str) -> None:
-    """Note a sealed piece of the run's history; the session that brought its blob is to be committed with it. The same piece twice is one."""
+    """Note a sealed piece of the run's history; commit the session that brought its blob with it. The same piece twice is one."""
     c.execute(
         "INSERT INTO run_history (run_id, position, blob_id) SELECT ?, (SELECT count(*) FROM run_history WHERE run_id = ?), id FROM blob "
         "WHERE domain = ? AND digest = ? AND is_pack = 0 AND NOT EXISTS (SELECT 1 FROM run_history WHERE run_id = ? AND blob_id = blob.id)",

@@ -5,8 +5,8 @@
     footer     how many; of each the digest, the size, the checksum, where it starts
     trailer    the footer's length, its XXH3-128, the tag
 
-The ledger says what rests where; a pack can say it too, from its end, should the ledger be lost. Numbers are 8 bytes, big-endian; texts have
-their length before them, 4 bytes. A footer has one encoding: members follow each other without a gap, from the header to the footer. A
+The ledger says what rests where; a pack can say it too, from its end, should the ledger be lost. Numbers are 8 bytes, big-endian; texts
+have their length before them, 4 bytes. A footer has one encoding: members follow each other without a gap, from the header to the footer. A
 pack is named by the digest of the whole file, never by what is in it. It never changes, and it never mixes dedup domains. The format is
 frozen in `tests/formats`.
 """
@@ -14,12 +14,14 @@ frozen in `tests/formats`.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import xxhash
+
 from storage.blob.backend import Staged
-from storage.digest import CHUNK, DEFAULT_ALGORITHM, Blob, Digest, Hasher, checksum_of
+from storage.digest import CHUNK, DEFAULT_ALGORITHM, Blob, Digest, Hasher
 from storage.errors import Corrupt, InvalidDigest
 
 PACKED = 128 << 10
-"""Blobs up to this size are packed: writing them costs less than flushing a file of their own. Larger ones are written faster than flushed."""
+"""Blobs up to this size are packed: writing one takes less time than flushing a file of its own."""
 FULL = 64 << 20
 """A pack this large is finished and another begun: one that is checked, or lost, is not the whole store."""
 
@@ -75,7 +77,7 @@ class PackWriter:
         Raises: as `append`.
         """
         footer = encode_footer(self._members)
-        self._ahead += footer + len(footer).to_bytes(8, "big") + bytes.fromhex(checksum_of(footer)) + TAG
+        self._ahead += footer + len(footer).to_bytes(8, "big") + xxhash.xxh3_128_digest(footer) + TAG
         self._write()
         self.staged.close()
         return Pack(self._hasher.blob(), tuple(self._members))
@@ -112,7 +114,7 @@ def read_footer(read_range: ReadRange, size: int) -> tuple[Member, ...]:
     if len(trailer) != _TRAILER or trailer[24:] != TAG or not 8 <= length <= end - len(TAG) or read_range(0, len(TAG)) != TAG:
         raise Corrupt(f"{size} bytes that should be a pack have no header and trailer of one: restore a backup of the pack")
     footer = read_range(end - length, length)
-    if checksum_of(footer) != trailer[8:24].hex():
+    if xxhash.xxh3_128_digest(footer) != trailer[8:24]:
         raise Corrupt("the footer of a pack is rotten: what is in the pack can be read, and not found without the ledger")
     members = _decode(footer)
     if encode_footer(list(members)) != footer or not _follow(members, end - length):

@@ -3,9 +3,10 @@
     plan        what the ledger calls unreachable, and why each
     carry out   doom (the ledger decides again) ──▶ remove the object ──▶ forget the row; then the same for packs that hold nothing more
 
-A blob in a pack goes with its row; its bytes go with the pack, when no blob in it is left. Bytes go before rows, so a reclaim that is killed anywhere leaves rows that the next one finds `deleting`, and nothing that exists ever
-misses its bytes. What is gone already counts as done. It does not run while anybody is writing, and it does not empty a whole store
-unless told that this is meant: that is more likely a restored or a wrong catalogue.
+A blob in a pack goes with its row; its bytes go with the pack, when no blob in it is left. Bytes go before rows, so a reclaim that is
+killed anywhere leaves rows that the next one finds `deleting`, and nothing that exists ever misses its bytes. What is gone already counts
+as done. It does not run while anybody is writing, and it does not empty a whole store unless told that this is meant: that is more likely
+a restored or a wrong catalogue.
 """
 
 from collections import Counter
@@ -68,7 +69,7 @@ class ReclaimPlan:
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """What went, and how many of the plan are needed again and stayed. `bytes` are the blobs'; those in packs go with the last of a pack."""
+    """What went, and how many of the plan are needed again and stayed. `bytes` are the blobs'; packed ones go with the last of a pack."""
 
     blobs: int
     bytes: int

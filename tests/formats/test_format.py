@@ -1,8 +1,8 @@
 """What was written once must be read for ever: these bytes and digests are frozen.
 
 `manifest-1.json` holds entries with the exact bytes of their segment and manifest; `pack-1.json` contents with the exact bytes of their
-pack; `format-1.json` a store's format file as release 0.1 writes it. When a test here fails the format has drifted: take the change back, or make a new major version beside this one. The files
-are never regenerated.
+pack; `format-1.json` a store's format file as release 0.1 writes it. When a test here fails the format has drifted: take the change back,
+or make a new major version beside this one. The files are never regenerated.
 """
 
 import json

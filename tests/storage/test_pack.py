@@ -182,6 +182,24 @@ class TestWriting:
                 shelf.ledger.commit(session.id, [Blob.of(data).digest for data in contents])
             assert contents == [shelf.store.read(Blob.of(data).digest) for data in contents]
 
+    @pytest.mark.fault("S04")
+    def test_a_full_pack_that_cannot_be_staged(
+        self, shelf: Shelf, failing: Callable[[int, int], None], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """When a pack is full and the disk too, taking says so, and nothing that was taken is lost: publishing later stores it."""
+        monkeypatch.setattr(batches, "FULL", 10)
+        with shelf.store.session() as session:
+            session.take_bytes(b"first")
+            failing(errno.ENOSPC, 0)
+            with pytest.raises(StoreFull):
+                session.take_bytes(b"second")
+            failing(0, 10**9)
+            session.take_bytes(b"third")
+            session.publish()
+            assert (frozenset(), 3) == (session.lost, session.stored.blobs)
+            shelf.ledger.commit(session.id, [])
+        assert [b"first", b"second", b"third"] == [shelf.store.read(Blob.of(data).digest) for data in (b"first", b"second", b"third")]
+
     @pytest.mark.fault("S10", "I-09")
     def test_a_killed_writer_leaves_nothing_after_a_reclaim(self, shelf: Shelf) -> None:
         """A writer died with its pack published: once he is noticed the plan says what he left, and one reclaim removes rows, pack and pins."""

@@ -140,7 +140,7 @@ def verify(
         "catalogue": list(checked.catalog),
     }
     rows: list[Row] = [("missing", each.blob.digest) for each in found.missing]
-    rows += [("corrupt", each.blob.digest) for each in found.corrupt]
+    rows += [("corrupt pack" if each.is_pack else "corrupt", each.blob.digest) for each in found.corrupt]
     rows += [("catalogue", problem) for problem in checked.catalog]
     orphans = f"; {text.counted(len(found.orphans), 'object')} without a record, left by a writer that was cut off" if found.orphans else ""
     verdict = "all is right" if checked.ok else "there is damage"
