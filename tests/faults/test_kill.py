@@ -27,8 +27,9 @@ from tests.faults.invariants import Acknowledged, check, cleaned
 from tests.faults.kill import NOON, Scene, Step, die_at, failed_everywhere, killed_everywhere, observed, work
 
 DEMO = ProjectPath("demo")
-FILES = {"a": b"alpha", "d/b": b"beta"}
+FILES = {"a": b"alpha", "d/b": b"beta" * PACKED}
 MORE = {"a": b"alpha", "c": b"gamma"}
+"""Some are packed, some too large for that."""
 
 
 def tree(root: Path, files: dict[str, bytes]) -> Path:
