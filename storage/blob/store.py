@@ -65,22 +65,24 @@ class Store:
             BlobMissing: unknown here, or not live; raised by the call itself.
             Corrupt: after the last piece, when the bytes were wrong; they were moved aside.
         """
-        record = self._live(digest)
-        try:
-            return self.pieces(record)
-        except BlobMissing:
-            # Reclaimed and logged again since the ledger answered: it rests under another generation now.
-            again = self._live(digest)
-            if again == record:
-                raise
-            return self.pieces(again)
+        return self.pieces(self._live(digest))
 
     def pieces(self, record: BlobRecord) -> Iterator[bytes]:
-        """As `open`, of a record that `locate` gave."""
-        length = None if record.pack is None else record.blob.size  # an object of its own that has grown is wrong
-        return self._verified(record, self.backend.read(record.key, record.start, length))
+        """As `open`, of a record that `locate` gave; when the blob has moved since, from where it is now."""
+        try:
+            return self._verified(record)
+        except BlobMissing:
+            # Reclaimed and logged again since the ledger answered, or packed by two writers at once, and their later pack counts.
+            again = self._live(record.blob.digest)
+            if again == record:
+                raise
+            return self._verified(again)
 
-    def _verified(self, record: BlobRecord, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    def _verified(self, record: BlobRecord) -> Iterator[bytes]:
+        length = None if record.pack is None else record.blob.size  # an object of its own that has grown is wrong
+        return self._checked(record, self.backend.read(record.key, record.start, length))
+
+    def _checked(self, record: BlobRecord, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """`pieces` as they come; then `Corrupt`, and quarantine, when they were not the record's bytes."""
         checksum, size = xxhash.xxh3_128(), 0
         for piece in pieces:

@@ -309,6 +309,21 @@ class TestHealing:
 
 
 class TestReclaim:
+    @pytest.mark.fault("G16", "I-01")
+    def test_a_reader_follows_a_blob_that_moved(self, shelf: Shelf) -> None:
+        """When two writers packed the same and a reclaim took the pack a reader was told of, he gets the bytes from the other."""
+        with shelf.store.session() as one, shelf.store.session() as other:
+            for session, contents in ((one, (b"a", b"b")), (other, (b"b", b"a"))):
+                for data in contents:
+                    session.take_bytes(data)
+                session.publish()
+            shelf.ledger.commit(one.id, [Blob.of(data).digest for data in (b"a", b"b")])
+            told = shelf.store.locate([Blob.of(b"a").digest])
+            shelf.ledger.commit(other.id, [])
+        assert 1 == carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger).packs
+
+        assert [b"a"] == [b"".join(shelf.store.pieces(record)) for record in told.values()]
+
     @pytest.mark.fault("I-06", "I-09")
     def test_a_pack_goes_with_its_last_blob(self, shelf: Shelf) -> None:
         """While one blob of a pack is needed the pack stays and the others' rows go; with the last it goes, in the same reclaim."""
