@@ -115,5 +115,6 @@ def _put_aside(backend: Backend, ledger: Ledger, record: BlobRecord) -> bool:
         return backend.quarantine(record.key)
     if not backend.copy_aside(record.key, record.start, record.blob.size):
         return False
-    ledger.displace([record])
+    with suppress(Exception):  # whatever a ledger refuses with must not hide the rot; the next reader finds it again
+        ledger.displace([record])
     return True
