@@ -133,6 +133,7 @@ CREATE TABLE alias_event (
   id INTEGER PRIMARY KEY, collection_id INTEGER NOT NULL REFERENCES collection, name TEXT NOT NULL,
   version_id INTEGER REFERENCES version, at INTEGER NOT NULL
 ) STRICT;
+CREATE INDEX alias_event_collection ON alias_event (collection_id, id);
 
 CREATE TABLE logged (
   run_id INTEGER NOT NULL REFERENCES run, version_id INTEGER NOT NULL REFERENCES version, is_maker INTEGER NOT NULL, at INTEGER NOT NULL,
