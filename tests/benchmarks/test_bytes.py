@@ -90,9 +90,12 @@ def test_one_big_file(place, table, scale, stopwatch) -> None:
     with big.open("wb") as out:
         for number in range(size // CHUNK):
             out.write(number.to_bytes(8, "big") + block[8:])
-    with stopwatch() as limit:
-        hash_and_copy(big, place / "copy.bin")
-    (place / "copy.bin").unlink()
+    limits = []
+    for _ in range(2):  # the first large write to a fresh disk may cost several times what the next does
+        with stopwatch() as limit:
+            hash_and_copy(big, place / "copy.bin")
+        (place / "copy.bin").unlink()
+        limits.append(limit[0])
     engine = open_store(place)
     project = create.project(engine, ProjectPath("benchmark"))
     with stopwatch() as ours:
@@ -100,7 +103,7 @@ def test_one_big_file(place, table, scale, stopwatch) -> None:
         entry = ingest_file(big, "big.bin", session)
         logged = log.log_version(engine, project, log.Draft("big", "dataset"), [entry], session)
     assert size == logged.version.size
-    table.add(f"log one file of {size / (1 << 30):.2g} GiB", ours[0], "hash ∥ copy, fsync", limit[0])
+    table.add(f"log one file of {size / (1 << 30):.2g} GiB", ours[0], "hash ∥ copy, fsync; the faster of two", min(limits))
 
 
 def test_many_small_files(place, table, scale, stopwatch) -> None:
