@@ -64,7 +64,8 @@ def delete_run(engine: Engine, run_id: int, *, delete_artifacts: bool = False) -
         if record.deleted_at is None:
             runs.update(c, run_id, {"deleted_at": engine.now, "owner": None})
     with suppress(OSError):  # it is deleted; `sweep_journals` tries again
-        disk.unlink(engine.journal(record.id))
+        for journal in engine.journals(record.id):
+            disk.unlink(journal)
 
 
 def delete_collection(engine: Engine, path: ArtifactPath) -> None:

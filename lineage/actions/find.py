@@ -102,9 +102,10 @@ def history(engine: Engine, run_id: int) -> Iterator[Row]:
     for digest in record.history:
         for text in texts(line for line in store.read(Digest.parse(digest)).splitlines(keepends=True) if is_whole(line)):
             yield read_row(text)
-    waiting = b"".join(whole_lines(engine.journal(run_id)))
-    if waiting and str(Digest.of(waiting, store.algorithm)) not in record.history:
-        yield from map(read_row, texts(waiting.splitlines(keepends=True)))
+    for journal in engine.journals(run_id):
+        waiting = b"".join(whole_lines(journal))
+        if waiting and str(Digest.of(waiting, store.algorithm)) not in record.history:
+            yield from map(read_row, texts(waiting.splitlines(keepends=True)))
 
 
 def version(engine: Engine, path: ArtifactPath) -> VersionRecord:

@@ -1,7 +1,8 @@
 """End a run: seal its journal into a blob, settle its summary, write down how it ended. Runs whose process died are ended for them."""
 
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from lineage.actions.find import run_by_id
@@ -16,7 +17,7 @@ from lineage.model.errors import Conflict, RunNotFoundError
 from lineage.model.metric import flat, read_row, summarise
 from lineage.model.run import RunRecord, RunState
 from storage.blob import disk
-from storage.blob.journal import texts, whole_lines
+from storage.blob.journal import BeingWritten, Journal, texts, whole_lines
 from storage.digest import Digest
 from storage.errors import Corrupt
 from storage.layout import JOURNALS
@@ -53,45 +54,58 @@ def _end(c: Connection, run_id: int, fields: dict[str, Any], summary: dict[str, 
 
 
 def _seal(engine: Engine, record: RunRecord, fields: dict[str, Any], summary: dict[str, Any]) -> None:
-    journal = engine.journal(record.id)
-    lines = list(whole_lines(journal))
-    rows = [read_row(text) for text in texts(lines)]
-    if rows:
-        fields["step"] = max(record.step, rows[-1].step + 1)
-        summary = summarise(rows) | summary
-    with engine.catalog.read() as c:
-        domain = projects.get(c, record.project_id).domain
+    """End the run with what its journals hold; one that another process still writes is left to that process."""
+    with ExitStack() as stack:
+        journals = [journal for path in engine.journals(record.id) if (journal := _held(path, stack)) is not None]
+        pieces = [b"".join(whole_lines(journal.path)) for journal in journals]
+        rows = [read_row(text) for piece in pieces for text in texts(piece.splitlines(keepends=True))]
+        if rows:
+            fields["step"] = max(record.step, *(row.step + 1 for row in rows))
+            summary = summarise(rows) | summary
+        with engine.catalog.read() as c:
+            domain = projects.get(c, record.project_id).domain
 
-    with engine.store(domain).session() as session:
-        blob = session.take_bytes(b"".join(lines)) if lines else None
-        session.publish()
-        with engine.catalog.tx() as c:
-            if blob is not None:
-                if not blobs.is_open(c, session.id):
+        with engine.store(domain).session() as session:
+            sealed = [session.take_bytes(piece) for piece in pieces if piece]
+            session.publish()
+            with engine.catalog.tx() as c:
+                if sealed and not blobs.is_open(c, session.id):
                     raise Conflict("this writer was given up for dead while it was away: finish the run again, nothing was recorded")
-                runs.add_history(c, record.id, domain, str(blob.digest))
-                blobs.commit_session(c, session.id)
-            _end(c, record.id, fields, summary)
+                for blob in sealed:
+                    runs.add_history(c, record.id, domain, str(blob.digest))
+                if sealed:
+                    blobs.commit_session(c, session.id)
+                _end(c, record.id, fields, summary)
 
-    if lines:
-        with suppress(OSError):  # the rows are sealed; `sweep_journals` tries again
-            disk.unlink(journal)
+        for journal in journals:
+            with suppress(OSError):  # the rows are sealed; `sweep_journals` tries again
+                disk.unlink(journal.path)
+
+
+def _held(path: Path, stack: ExitStack) -> Journal | None:
+    """The journal, ours until the stack unwinds, so that nobody begins to write what is about to be removed."""
+    try:
+        return stack.enter_context(Journal(path))
+    except BeingWritten:
+        return None
 
 
 def drop_sealed(engine: Engine, record: RunRecord) -> None:
-    """Remove the run's journal when its rows are sealed already: whoever sealed them died, or was refused, before he removed it."""
-    journal = engine.journal(record.id)
-    rows = b"".join(whole_lines(journal))
-    if record.deleted_at is not None or (rows and str(Digest.of(rows, engine.home.format.algorithm)) in record.history):
-        with disk.refusals(journal):
-            disk.unlink(journal)
+    """Remove the run's journals whose rows are sealed already: whoever sealed them died, or was refused, before he removed them."""
+    for path in engine.journals(record.id):
+        with ExitStack() as stack:
+            rows = b"".join(whole_lines(path))
+            is_sealed = rows and str(Digest.of(rows, engine.home.format.algorithm)) in record.history
+            if (is_sealed or record.deleted_at is not None) and _held(path, stack) is not None:
+                with disk.refusals(path):
+                    disk.unlink(path)
 
 
 def sweep_journals(engine: Engine) -> None:
     """Remove every journal that nobody needs: of deleted runs, and those whose rows are sealed."""
-    waiting = [path.stem for path in (engine.home.root / JOURNALS).glob("*.jsonl")]
+    waiting = {path.name.partition(".")[0] for path in (engine.home.root / JOURNALS).glob("*.jsonl")}
     with engine.catalog.read() as c:
-        found = runs.several(c, [int(name) for name in waiting if name.isdecimal()])
+        found = runs.several(c, sorted(int(name) for name in waiting if name.isdecimal()))
     for record in found:
         with suppress(Corrupt):  # it stays for a person to look at; reading that run's history says what is wrong
             drop_sealed(engine, record)

@@ -8,7 +8,7 @@ from lineage.model.document import MAX_INTEGER
 from lineage.model.errors import UsageError
 from lineage.model.metric import Row, read_row, write_row
 from lineage.model.run import RunRecord
-from storage.blob.journal import Journal, texts, whole_lines
+from storage.blob.journal import BeingWritten, Journal, texts, whole_lines
 
 
 class History:
@@ -31,24 +31,38 @@ class History:
         if not isinstance(row.step, int) or not 0 <= row.step < MAX_INTEGER:
             raise UsageError("a step is a whole number from 0 on that fits into 64 bits: let it be counted, or give such a one")
         if self._journal is None:
-            self._journal = Journal(self._engine.journal(self._run_id))
-        self._journal.append(write_row(row))
+            self._journal = self._open()
+        try:
+            self._journal.append(write_row(row))
+        except BaseException:
+            self._journal.close()  # opening it again cuts off what was written of the row
+            self._journal = None
+            raise
         self.step = max(self.step, row.step + 1)
+
+    def _open(self) -> Journal:
+        """The first journal of the run that nobody who lives is writing."""
+        writer = 0
+        while True:
+            try:
+                return Journal(self._engine.journal(self._run_id, writer))
+            except BeingWritten:
+                writer += 1
 
     def close(self) -> None:
         """Every row survives a power loss, and the run remembers its next step."""
         if self._journal is None:
             return
-        self._journal.flush()
-        self._journal.close()
-        self._journal = None
+        journal, self._journal = self._journal, None
+        with journal:
+            journal.flush()
         with self._engine.catalog.tx() as c:
             runs.update(c, self._run_id, {"step": self.step})
 
 
 def _unsealed(engine: Engine, run: RunRecord) -> int:
     """The step after the last that is in the journal and in no sealed piece yet; 0 without any."""
-    last = deque(whole_lines(engine.journal(run.id)), maxlen=1)
+    last = [line for journal in engine.journals(run.id) for line in deque(whole_lines(journal), maxlen=1)]
     return max((read_row(text).step + 1 for text in texts(last)), default=0)
 
 

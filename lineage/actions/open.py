@@ -61,9 +61,14 @@ class Engine:
         """The blobs of one dedup domain."""
         return Store(self.home.backend, self.ledger, domain, self.home.format.algorithm)
 
-    def journal(self, run_id: int) -> Path:
-        """Where a live run's metrics go before they are sealed."""
-        return self.home.root / JOURNALS / f"{run_id}.jsonl"
+    def journal(self, run_id: int, writer: int = 0) -> Path:
+        """Where a live run's metrics go before they are sealed; a file for each process that writes the same run at once."""
+        return self.home.root / JOURNALS / (f"{run_id}.{writer}.jsonl" if writer else f"{run_id}.jsonl")
+
+    def journals(self, run_id: int) -> list[Path]:
+        """The run's journals that are there."""
+        first = self.journal(run_id)
+        return [path for path in (first, *sorted(first.parent.glob(f"{run_id}.*.jsonl"))) if path.exists()]
 
     def place(self, path: ProjectPath) -> tuple[str, str]:
         """Entity and project of a path, the defaults filled in."""

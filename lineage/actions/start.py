@@ -86,8 +86,9 @@ def start_run(engine: Engine, opening: Opening) -> Started:
             runs.set_tags(c, run_id, tags)
         if start is Start.REPLACE:
             # Before the commit: a kill in between must not leave the old rows to the new beginning.
-            with disk.refusals(engine.journal(run_id)):
-                disk.unlink(engine.journal(run_id))
+            for journal in engine.journals(run_id):
+                with disk.refusals(journal):
+                    disk.unlink(journal)
 
     return Started(run_by_id(engine, run_id), start, summary(engine, run_id))
 

@@ -7,9 +7,12 @@ crash can leave is a torn last line: it is cut off when the file is opened for a
 good one after it is no tear but damage, and said so.
 """
 
+import fcntl
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import xxhash
 
@@ -17,18 +20,30 @@ from storage.blob import disk
 from storage.errors import Corrupt
 
 
+class BeingWritten(Exception):
+    """Somebody who lives has the journal open: take another."""
+
+
 class Journal:
-    """One file, one writer."""
+    """One file, one writer: a lock says who, and ends with him."""
 
     def __init__(self, path: Path) -> None:
-        """Open for appending, made when it is not there, its torn end cut off."""
+        """Open for appending, made when it is not there, its torn end cut off.
+
+        Raises:
+            BeingWritten: it is open already, here or in another process.
+        """
         self.path = path
         with disk.refusals(path):
             disk.make_directories(path.parent)
-            self._descriptor = disk.open_end(path)
-            whole = sum(len(found) for found in whole_lines(path))
-            if whole < os.fstat(self._descriptor).st_size:
-                disk.shorten(self._descriptor, whole, path)
+            self._descriptor = _locked(path)
+            try:
+                whole = sum(len(found) for found in whole_lines(path))
+                if whole < os.fstat(self._descriptor).st_size:
+                    disk.shorten(self._descriptor, whole, path)
+            except BaseException:
+                self.close()
+                raise
 
     def append(self, text: str) -> None:
         """Add one record, in one write.
@@ -46,8 +61,29 @@ class Journal:
 
     def close(self) -> None:
         if self._descriptor >= 0:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)  # a forked child may have the file open too, and must not hold it
             os.close(self._descriptor)
             self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _locked(path: Path) -> int:
+    """A descriptor of the file that has this name, locked: not of one that was removed while we waited for nobody."""
+    while True:
+        descriptor = disk.open_end(path)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            raise BeingWritten(path.name) from None
+        if os.fstat(descriptor).st_nlink:
+            return descriptor
+        os.close(descriptor)
 
 
 def line(text: str) -> bytes:

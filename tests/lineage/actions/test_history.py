@@ -1,5 +1,6 @@
 """A run from start to end: resumed, killed, damaged, sealed, and every row it logged there exactly once."""
 
+import errno
 import math
 import os
 from collections.abc import Callable
@@ -405,3 +406,41 @@ def test_heartbeats(shop: Any) -> None:
     shop.clock.move(minutes=3)
     start.heartbeat(shop.engine, run.id)
     assert shop.clock() == find.run_by_id(shop.engine, run.id).heartbeat_at
+
+
+@pytest.mark.fault("I-03")
+def test_two_writers_of_one_run(shop: Any) -> None:
+    """Each has a journal of its own: whoever finishes first takes nothing from the other, and what that one logs afterwards is kept too."""
+    run = shop.run("r")
+    first, second = (history.open_history(shop.engine, run) for _ in range(2))
+    first.append(Row(0, 0.0, {"loss": 1.0}))
+    second.append(Row(0, 0.0, {"loss": 2.0}))
+    first.close()
+    finish.finish_run(shop.engine, run.id)
+    second.append(Row(1, 1.0, {"loss": 3.0}))
+    assert [1.0, 2.0, 3.0] == shop.values(run)
+    second.close()
+    finish.finish_run(shop.engine, run.id)
+    assert [1.0, 2.0, 3.0] == shop.values(run)
+    assert [] == shop.engine.journals(run.id)
+
+
+@pytest.mark.fault("S04", "S08")
+def test_a_row_that_was_cut_short(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a full disk left of a row is cut off before the next one is written: nothing after it is lost."""
+    run = shop.run("r")
+    writer = history.open_history(shop.engine, run)
+    writer.append(Row(0, 0.0, {"loss": 1.0}))
+    write = disk.write
+
+    def short(descriptor: int, data: bytes, path: Any) -> None:
+        write(descriptor, data[: len(data) // 2], path)
+        raise OSError(errno.ENOSPC, "full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(disk, "write", short)
+        with pytest.raises(StoreFull):
+            writer.append(Row(1, 1.0, {"loss": 2.0}))
+    writer.append(Row(1, 1.0, {"loss": 3.0}))
+    writer.close()
+    assert [1.0, 3.0] == shop.values(run)
