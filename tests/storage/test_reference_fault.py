@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from storage.blob import endpoint
 from storage.entry import Entry
 from storage.errors import (
     InvalidReference,
@@ -19,7 +20,7 @@ from storage.errors import (
     VersionGone,
 )
 from storage.transfer import reference
-from storage.transfer.reference import Standing, endpoint
+from storage.transfer.reference import Standing
 from tests.faults.proxy import FOREVER, Fault, Proxy
 from tests.faults.s3 import Service
 

@@ -21,6 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Protocol, Self
 
+from storage.blob.endpoint import call, close, pieces
 from storage.entry import Entry, Pin, printable
 from storage.errors import (
     Corrupt,
@@ -30,7 +31,6 @@ from storage.errors import (
     RemoteUnavailable,
     Unreadable,
 )
-from storage.transfer.reference.endpoint import call, close, pieces
 from storage.transfer.reference.scheme import Found, Standing, Wish, entries_below
 
 _VERSION = "?versionId="

@@ -2,7 +2,7 @@
 
 One file system per endpoint, credentials and process, without listing or instance cache: a cached listing would keep showing what others
 have deleted. Requests go through `call`, which turns every failure into a typed error; absence is only what the service itself said, and
-404 alone says it. Nothing else in this folder builds an S3 client.
+404 alone says it. Nothing else builds an S3 client.
 
 s3fs would repeat every request five times around botocore's own retries (25 requests and 43 s for a service that is down), so its loop is
 switched off and botocore's standard mode keeps the only one.
