@@ -23,13 +23,14 @@
     ├── Unavailable    (OSError)        the place is not usable now: free space, wait, retry
     │   ├── StoreFull                   no space or quota left
     │   ├── ReadOnlyStore               reads work, writes do not
+    │   ├── NotRemoved                  of many, some could not be removed; `left` says which, and why
     │   └── RemoteUnavailable           the network or the service failed
     └── UnknownFormat                   written by another program or a newer release
 
 Every class carries a stable `code` that programs may rely on. A message says what was given, what was wanted and what to do next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 
@@ -128,6 +129,19 @@ class StoreFull(Unavailable):
 
 class ReadOnlyStore(Unavailable):
     code = "read_only_store"
+
+
+class NotRemoved(Unavailable):
+    """`left` holds each key that may still be there, and the reason; whatever else was to be removed is gone."""
+
+    code = "not_removed"
+
+    def __init__(self, left: Mapping[str, str]) -> None:
+        super().__init__(
+            f"{len(left)} objects could not be removed and stay: lift the lock or the refusal, then call again"
+            + listed([f"{key}: {reason}" for key, reason in left.items()], 10)
+        )
+        self.left = dict(left)
 
 
 class RemoteUnavailable(Unavailable):

@@ -26,7 +26,7 @@ REQUIRED = [
     *rows("S", 1, 4, 6, 10),
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
-    *rows("G", 9, 14, range(17, 21), 22, 25, range(27, 30)),
+    *rows("G", 9, 12, 13, 14, range(17, 21), 22, 25, range(27, 30)),
     *rows("R", 4, 6),
     *rows("I-", range(1, 7), range(9, 22), range(24, 27)),
 ]

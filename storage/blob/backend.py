@@ -6,7 +6,8 @@ A backend knows keys and bytes, nothing of digests, manifests or runs. Keys are 
 2. Keys are immutable. Publishing to a key that exists keeps what is there, drops what was staged and succeeds, durable either way.
 3. Only a definite "it is not there" is `BlobMissing`; anything else that fails is an error, never absence.
 4. `remove` of an absent key succeeds. `keys` is complete or raises.
-5. What is staged and not published is invisible, private to its session, and gone after `sweep`.
+5. What is staged and not published is invisible, private to its session, and gone after `sweep`. That holds of what was sent ahead, too:
+   bytes staged for a key that is known may be on their way there already, and nobody sees them before `publish`.
 6. Nothing here reads, moves or changes a user's file.
 
 `tests/contracts/backend.py` holds every backend to this.
@@ -17,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import ClassVar, Self
 
-from storage.errors import InvalidPath
+from storage.errors import InvalidPath, NotRemoved, Unavailable
 from storage.layout import OBJECTS
 
 
@@ -69,8 +70,12 @@ class Backend(ABC):
     """Does asking for a size cost no round trip? Then it is asked before anything is believed to be stored already."""
 
     @abstractmethod
-    def stage(self, session: str) -> Staged:
-        """A new place to write bytes to, belonging to `session`."""
+    def stage(self, session: str, key: str | None = None) -> Staged:
+        """A new place to write bytes to, belonging to `session`.
+
+        A writer who knows already under which key they will be published says so: a far place may then send them as they come, instead
+        of keeping all of them near until they are published. Such a piece is published under that key, or dropped.
+        """
 
     @abstractmethod
     def publish(self, staged: Sequence[tuple[Staged, str]]) -> None:
@@ -95,6 +100,22 @@ class Backend(ABC):
     @abstractmethod
     def remove(self, key: str) -> None:
         """The key is gone when this returns, whether or not it was there."""
+
+    def remove_many(self, keys: Sequence[str]) -> None:
+        """As `remove` for each of them, in as few requests as the place allows.
+
+        Raises:
+            InvalidPath: one of them is no key; nothing was removed.
+            NotRemoved: naming those that are still there, or may be; all others are gone.
+        """
+        left: dict[str, str] = {}
+        for key in [check_key(key) for key in keys]:
+            try:
+                self.remove(key)
+            except Unavailable as error:
+                left[key] = str(error)
+        if left:
+            raise NotRemoved(left)
 
     def quarantine(self, key: str) -> bool:
         """Move what is under `key` aside, where it is kept and never served; False where this place cannot, or nothing is there.

@@ -52,7 +52,7 @@ class MemoryBackend(Backend):
         self._numbers = itertools.count()
         self._lock = threading.Lock()
 
-    def stage(self, session: str) -> Staged:
+    def stage(self, session: str, key: str | None = None) -> Staged:
         return MemoryStaged(self, session, next(self._numbers))
 
     def publish(self, staged: Sequence[tuple[Staged, str]]) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 from storage.blob.backend import Backend
 from storage.blob.session import sweep_dead
-from storage.errors import BlobMissing, Refused, Unavailable
+from storage.errors import BlobMissing, NotRemoved, Refused, Unavailable
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 _BATCH = 500
@@ -91,6 +91,7 @@ def carry_out(
 
     Raises:
         Unavailable: somebody is writing; or the backend fails, and what was doomed is finished by the next reclaim.
+        NotRemoved: some objects stay, locked for instance, and so do their rows; all the rest of the plan was carried out.
         Refused: the plan would take every blob there is, and `empty_ok` was not given; nothing was removed.
     """
     sweep_dead(backend, ledger)
@@ -100,23 +101,30 @@ def carry_out(
     if planned.takes_everything and not empty_ok:
         raise Refused(f"the plan takes all {planned.live} live blobs of the store: is this the right catalogue? Confirm it when it is")
     _remove_superseded(backend, ledger)
-    gone = _remove(backend, ledger, [line.record for line in planned.doomed], progress)
-    packs = _remove(backend, ledger, ledger.empty_packs(), None)
+    left: dict[str, str] = {}
+    gone = _remove(backend, ledger, [line.record for line in planned.doomed], progress, left)
+    packs = _remove(backend, ledger, ledger.empty_packs(), None, left)
+    if left:
+        raise NotRemoved(left)
     return Reclaimed(len(gone), sum(record.blob.size for record in gone), len(planned.doomed) - len(gone), len(packs))
 
 
-def _remove(backend: Backend, ledger: Ledger, records: Sequence[BlobRecord], progress: Callable[[int], None] | None) -> list[BlobRecord]:
-    """Those of `records` that the ledger doomed, and that are gone now."""
+def _remove(
+    backend: Backend, ledger: Ledger, records: Sequence[BlobRecord], progress: Callable[[int], None] | None, left: dict[str, str]
+) -> list[BlobRecord]:
+    """Those of `records` that the ledger doomed, and that are gone now; a row goes only when its object is known to be gone."""
     gone: list[BlobRecord] = []
     for at in range(0, len(records), _BATCH):
         doomed = ledger.doom(records[at : at + _BATCH])
-        for record in doomed:
-            if record.pack is None:
-                backend.remove(record.key)
-            if progress is not None:
-                progress(record.blob.size)
-        ledger.forget(doomed)
-        gone += doomed
+        try:
+            backend.remove_many([record.key for record in doomed if record.pack is None])
+        except NotRemoved as refused:
+            left.update(refused.left)
+        finished = [record for record in doomed if record.pack is not None or record.key not in left]
+        ledger.forget(finished)
+        gone += finished
+        if progress is not None:
+            progress(sum(record.blob.size for record in finished))
     return gone
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from storage.blob.backend import Backend, Staged
 from storage.digest import Digest
-from storage.errors import BlobMissing, InvalidPath
+from storage.errors import BlobMissing, InvalidPath, Unavailable
 from storage.layout import blob_key
 
 SIZES = (0, 1, 4096, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, 3 << 20)
@@ -26,8 +26,8 @@ def key_of(data: bytes, domain: str = "d") -> str:
     return blob_key(domain, Digest.of(data))
 
 
-def staged(backend: Backend, data: bytes, session: str = "s1") -> Staged:
-    with backend.stage(session) as piece:
+def staged(backend: Backend, data: bytes, session: str = "s1", key: str | None = None) -> Staged:
+    with backend.stage(session, key) as piece:
         piece.write(data)
     return piece
 
@@ -142,6 +142,65 @@ class BackendContract:
             backend.size(key)
         assert [key] == put(backend, b"data")
         assert b"data" == content(backend.read(key))
+
+    @pytest.mark.parametrize("size", [0, 5, (9 << 20) + 1])
+    def test_bytes_sent_ahead_are_seen_once_published(self, backend: Backend, size: int) -> None:
+        """What is staged for a known key is as invisible as anything staged, and is what is read there once it is published."""
+        data = (b"0123456789abcde\n" * (size // 16 + 1))[:size]
+        key = key_of(data)
+        piece = backend.stage("s1", key)
+        for at in range(0, size, 1 << 20):
+            piece.write(data[at : at + (1 << 20)])
+        piece.close()
+
+        with pytest.raises(BlobMissing):
+            backend.size(key)
+        assert [] == list(backend.keys())
+        backend.publish([(piece, key)])
+        assert data == content(backend.read(key))
+        assert [] == backend.sessions()
+
+    def test_bytes_sent_ahead_may_be_dropped(self, backend: Backend) -> None:
+        """Dropping what was staged for a known key, or sweeping its session, leaves nothing of it."""
+        data = bytes(9 << 20)
+        staged(backend, data, key=key_of(data)).drop()
+        piece = staged(backend, data, session="s2", key=key_of(data))
+        backend.sweep("s1")
+        backend.sweep("s2")
+        piece.drop()
+
+        assert [] == backend.sessions()
+        assert [] == list(backend.keys())
+
+    def test_a_swept_piece_is_not_published(self, backend: Backend) -> None:
+        """Publishing what a sweep took is an error, and makes nothing visible."""
+        for key in (None, key_of(b"late")):
+            piece = staged(backend, b"late", key=key)
+            backend.sweep("s1")
+            with pytest.raises(Unavailable):
+                backend.publish([(piece, key_of(b"late"))])
+
+        assert [] == list(backend.keys())
+
+    @pytest.mark.fault("G12")
+    def test_removes_many(self, backend: Backend) -> None:
+        """Many keys go in one call, those that were not there included, and nothing else does; a second call changes nothing."""
+        keys = put(backend, *[b"%d" % number for number in range(30)])
+        gone = [*keys[:-3], key_of(b"never"), keys[0]]
+        for _ in range(2):
+            backend.remove_many(gone)
+
+            assert set(keys[-3:]) == {key for key, _ in backend.keys()}  # noqa: SIM118  # no dictionary
+        backend.remove_many([])
+
+    @pytest.mark.fault("N01")
+    def test_removing_many_refuses_before_it_begins(self, backend: Backend) -> None:
+        """One bad key among many, and none of them is removed."""
+        [key] = put(backend, b"stays")
+        with pytest.raises(InvalidPath):
+            backend.remove_many([key, "../objects/x"])
+
+        assert b"stays" == content(backend.read(key))
 
     def test_lists_by_prefix(self, backend: Backend) -> None:
         """Listing gives every key that begins with the text, wherever that ends."""

@@ -12,7 +12,7 @@ import pytest
 from storage.blob import disk
 from storage.blob.local import LocalBackend
 from storage.blob.memory import MemoryBackend
-from storage.errors import BlobMissing, Corrupt, ReadOnlyStore, StoreFull, Unavailable
+from storage.errors import BlobMissing, Corrupt, NotRemoved, ReadOnlyStore, StoreFull, Unavailable
 from tests.contracts.backend import BackendContract, content, key_of, put, staged
 
 
@@ -20,6 +20,25 @@ class TestMemory(BackendContract):
     @pytest.fixture
     def backend(self) -> MemoryBackend:
         return MemoryBackend()
+
+    @pytest.mark.fault("G13")
+    def test_what_cannot_be_removed_is_named(self, backend: MemoryBackend, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of many keys those that stay are named with the reason, and all others are gone."""
+        keys = put(backend, *[b"%d" % number for number in range(9)])
+        remove = MemoryBackend.remove
+
+        def refuse(self: MemoryBackend, key: str) -> None:
+            if key in keys[2:4]:
+                raise Unavailable("locked until tomorrow")
+            remove(self, key)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(MemoryBackend, "remove", refuse)
+            with pytest.raises(NotRemoved, match="locked until tomorrow") as caught:
+                backend.remove_many(keys)
+
+        assert dict.fromkeys(keys[2:4], "locked until tomorrow") == caught.value.left
+        assert set(keys[2:4]) == set(backend.objects)
 
 
 class TestLocal(BackendContract):
