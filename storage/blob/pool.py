@@ -5,12 +5,14 @@ in the caller's own, and takes longer.
 """
 
 import threading
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 _Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
+_Item = TypeVar("_Item")
 
 
 class Inline(Executor):
@@ -28,3 +30,27 @@ class Inline(Executor):
 def pool(threads: int) -> Executor:
     """An executor of so many threads, to be used in a `with` block."""
     return ThreadPoolExecutor(threads) if threading.main_thread().is_alive() else Inline()
+
+
+def ahead(work: Callable[[_Item], _Answer], items: Iterable[_Item], threads: int) -> Iterator[tuple[_Item, _Answer]]:
+    """Each item with what `work` made of it, in order; at most `threads` of them are worked on or waiting at a time, with 0 none ahead."""
+    if threads < 1:
+        yield from ((item, work(item)) for item in items)
+        return
+    waiting: deque[tuple[_Item, Future[_Answer]]] = deque()
+    with pool(threads) as executor:
+        try:
+            for item in items:
+                waiting.append((item, executor.submit(work, item)))
+                if len(waiting) >= threads:
+                    yield _done(waiting)
+            while waiting:
+                yield _done(waiting)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _done(waiting: "deque[tuple[_Item, Future[_Answer]]]") -> tuple[_Item, _Answer]:
+    item, future = waiting.popleft()
+    return item, future.result()

@@ -1,23 +1,38 @@
 """The blobs of one dedup domain: which exist, says the ledger; what they are, says the backend; that they are right is checked here.
 
-Every byte that is read is verified against the checksum the ledger recorded when it was written, and the size. What turns out wrong is
-moved aside, never deleted and never served; `Corrupt` names it. A digest that is not live in this domain is `BlobMissing`, even when the
-same bytes are known in another domain or are just being written: only a commit makes a blob exist. Of a pack only the blob that is asked
-for is read, and when that is wrong the pack stays: the blob's bytes are copied aside, and the ledger knows that they rest nowhere.
+Every byte that is read is verified against the checksum the ledger recorded when it was written, and the size; what comes from a far place
+crosses a boundary of trust and is verified against its digest too. What turns out wrong is moved aside, never deleted and never served;
+`Corrupt` names it. A digest that is not live in this domain is `BlobMissing`, even when the same bytes are known in another domain or are
+just being written: only a commit makes a blob exist. Of a pack only what is asked for is read, neighbours together, each verified by
+itself: when one is wrong the others are right, and the pack stays; the blob's bytes are copied aside, and the ledger knows that they rest
+nowhere.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 import xxhash
 
 from storage.blob.backend import Backend
 from storage.blob.pack import PACKED
+from storage.blob.pool import ahead
+from storage.blob.reader import BlobReader
 from storage.blob.session import Session
-from storage.digest import DEFAULT_ALGORITHM, Blob, Digest
-from storage.errors import BlobMissing, Corrupt, Unavailable
+from storage.blob.span import FAR, NEAR, Span, spans
+from storage.digest import ALGORITHMS, CHUNK, DEFAULT_ALGORITHM, Blob, Buffer, Digest
+from storage.errors import BlobMissing, Corrupt, Missing, StorageError, Unavailable
 from storage.ledger import BlobRecord, BlobState, Ledger
+
+Wrong = Callable[[BlobRecord, StorageError], None]
+"""Told of a blob that could not be read, and why."""
+
+THREADS = 4
+"""Requests under way at the same time when many blobs are read from far."""
+WHOLE = 8 << 20
+"""A blob of up to so many bytes is read into memory to be opened."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +73,31 @@ class Store:
         """
         return b"".join(self.open(digest))
 
+    def read_many(self, records: Sequence[BlobRecord], wrong: Wrong | None = None) -> Iterator[tuple[BlobRecord, bytes]]:
+        """Small blobs that `locate` gave, each once, each verified, in the order they rest: neighbours in a pack are read together.
+
+        A blob that cannot be read ends the reading, unless `wrong` is there to be told: then the others still come.
+
+        Raises:
+            BlobMissing: not live any more.
+            Corrupt: its bytes are wrong; they were moved aside.
+        """
+        near = self.backend.is_near
+        found = spans(records, NEAR if near else FAR)
+        for span, data in ahead(self._span, found, 0 if near else THREADS):
+            for record in span.records:
+                at = record.start - span.start
+                part = data[at : at + record.blob.size]
+                if not self._is_right(record, part):
+                    try:
+                        part = b"".join(self.pieces(record))  # by itself: it moved, or it is told what is wrong with it
+                    except (Missing, Corrupt) as error:
+                        if wrong is None:
+                            raise
+                        wrong(record, error)
+                        continue
+                yield record, part
+
     def open(self, digest: Digest) -> Iterator[bytes]:
         """The bytes of a blob, in pieces, verified by the end: write them to a temporary file and rename it when the pieces ended.
 
@@ -66,6 +106,19 @@ class Store:
             Corrupt: after the last piece, when the bytes were wrong; they were moved aside.
         """
         return self.pieces(self._live(digest))
+
+    def open_file(self, record: BlobRecord) -> BinaryIO:
+        """A blob that `locate` gave as a file to read and seek in; all of it was verified before this returned.
+
+        Raises:
+            BlobMissing: not live any more.
+            Corrupt: its bytes are wrong; they were moved aside.
+        """
+        if record.blob.size <= WHOLE:
+            return io.BytesIO(b"".join(self.pieces(record)))
+        for _ in self.pieces(record):
+            pass
+        return cast("BinaryIO", io.BufferedReader(BlobReader(self.backend, record), CHUNK))
 
     def pieces(self, record: BlobRecord) -> Iterator[bytes]:
         """As `open`, of a record that `locate` gave; when the blob has moved since, from where it is now."""
@@ -78,25 +131,62 @@ class Store:
                 raise
             return self._verified(again)
 
+    def _span(self, span: Span) -> bytes:
+        """The bytes of a span; none when its object is not there, and then each blob in it asks for itself."""
+        length = None if span.records[0].pack is None else span.length  # an object of its own that has grown is wrong
+        with suppress(BlobMissing):
+            return b"".join(self.backend.read(span.key, span.start, length))
+        return b""
+
+    def _is_right(self, record: BlobRecord, data: bytes) -> bool:
+        check = self._check(record)
+        check.update(data)
+        return check.finds(len(data))
+
+    def _check(self, record: BlobRecord) -> "_Check":
+        return _Check(record.blob, is_deep=not self.backend.is_near)
+
     def _verified(self, record: BlobRecord) -> Iterator[bytes]:
         length = None if record.pack is None else record.blob.size  # an object of its own that has grown is wrong
         return self._checked(record, self.backend.read(record.key, record.start, length))
 
     def _checked(self, record: BlobRecord, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """`pieces` as they come; then `Corrupt`, and quarantine, when they were not the record's bytes."""
-        checksum, size = xxhash.xxh3_128(), 0
+        check, size = self._check(record), 0
         for piece in pieces:
-            checksum.update(piece)
+            check.update(piece)
             size += len(piece)
             yield piece
-        if (size, checksum.hexdigest()) != (record.blob.size, record.blob.checksum):
-            raise condemned(self.backend, self.ledger, record, f"{size} bytes with checksum {checksum.hexdigest()}")
+        if not check.finds(size):
+            raise condemned(self.backend, self.ledger, record, f"{size} bytes with checksum {check.checksum.hexdigest()}")
 
     def _live(self, digest: Digest) -> BlobRecord:
         record = self.locate([digest]).get(digest)
         if record is None:
             raise BlobMissing(f"blob {digest} is not in domain {self.domain!r}: fetch it from where it is, or log its content again")
         return record
+
+
+class _Check:
+    """Are these the bytes of that blob? By the checksum; when it must be deep, by the digest too."""
+
+    __slots__ = ("blob", "checksum", "identity")
+
+    def __init__(self, blob: Blob, *, is_deep: bool) -> None:
+        self.blob = blob
+        self.checksum = xxhash.xxh3_128()
+        self.identity = ALGORITHMS[blob.digest.algorithm]() if is_deep else None
+
+    def update(self, data: Buffer) -> None:
+        self.checksum.update(data)
+        if self.identity is not None:
+            self.identity.update(data)
+
+    def finds(self, size: int) -> bool:
+        """Was all of it, `size` bytes, what it should be?"""
+        if (size, self.checksum.hexdigest()) != (self.blob.size, self.blob.checksum):
+            return False
+        return self.identity is None or self.identity.hexdigest() == self.blob.digest.value
 
 
 def condemned(backend: Backend, ledger: Ledger, record: BlobRecord, found: str) -> Corrupt:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.blob.pool import Inline, pool
+from storage.blob.pool import Inline, ahead, pool
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,3 +32,20 @@ def test_work_is_done_when_the_interpreter_ends() -> None:
     code = "import atexit; from storage.blob.pool import pool\natexit.register(lambda: print(list(pool(2).map(abs, [-1, -2]))))"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert "[1, 2]\n" == done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_ahead_keeps_order_and_stays_near(threads: int) -> None:
+    """Answers come in the order of the items, no more of them are begun than may be, and an error comes in its place."""
+    begun: list[int] = []
+
+    def work(number: int) -> float:
+        begun.append(number)
+        return 6 / (number - 6)
+
+    answers = ahead(work, range(10), threads)
+    for number in range(6):
+        assert (number, 6 / (number - 6)) == next(answers)
+        assert max(1, threads) >= len(begun) - number
+    with pytest.raises(ZeroDivisionError):
+        next(answers)

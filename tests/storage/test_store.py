@@ -1,6 +1,9 @@
 """What is stored is what was given, whatever its checksum; what rotted is never served."""
 
+import os
 import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,10 +11,10 @@ import xxhash
 
 from storage.blob.memory import MemoryBackend
 from storage.blob.pack import PACKED
-from storage.blob.store import Store
+from storage.blob.store import WHOLE, Store
 from storage.digest import Blob, Digest
-from storage.errors import BlobMissing, Corrupt
-from storage.ledger import MemoryLedger
+from storage.errors import BlobMissing, Corrupt, StorageError
+from storage.ledger import BlobRecord, MemoryLedger
 from storage.transfer.checkout import checkout
 from tests.faults.collision import pair
 from tests.storage.conftest import ALONE, Shelf
@@ -179,3 +182,128 @@ def test_sha256_stores(shelf: Shelf) -> None:
 
     assert Blob.of(b"data", "sha256") == blob
     assert b"data" == store.read(Digest.parse("sha256:3a6eb0790f39ac87c94f3856b2dd2c5d110e6811602261a9a923d3bb23adc8b7"))
+
+
+class Counting(MemoryBackend):
+    """A place in memory that counts what it is asked for; far away unless it says otherwise."""
+
+    is_near = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[str, int, int | None]] = []
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        self.asked.append((key, start, length))
+        return super().read(key, start, length)
+
+
+class Close(Counting):
+    """The same, near by."""
+
+    is_near = True
+
+
+def packed_store(backend: MemoryBackend, contents: Sequence[bytes]) -> tuple[Store, list[BlobRecord]]:
+    """A store with these bytes in it, all taken in one session, and their records."""
+    ledger = MemoryLedger()
+    store = Store(backend, ledger, "d")
+    with store.session() as session:
+        digests = [session.take_bytes(data).digest for data in contents]
+        session.publish()
+        ledger.commit(session.id, digests)
+    found = store.locate(digests)
+    return store, [found[digest] for digest in digests]
+
+
+SMALL_ONES = [number.to_bytes(4, "big") * 2048 for number in range(2000)]
+
+
+class TestManyAtOnce:
+    @pytest.mark.parametrize(("backend", "most"), [(Counting(), 2), (Close(), 4)], ids=["far", "near"])
+    def test_neighbours_are_read_together(self, backend: Counting, most: int) -> None:
+        """Two thousand small files of a pack are a few reads of bounded size; one of them alone is one read of its own bytes."""
+        store, records = packed_store(backend, SMALL_ONES)
+        backend.asked.clear()
+        found = {record.blob.digest: data for record, data in store.read_many(records[::-1])}
+
+        assert SMALL_ONES == [found[record.blob.digest] for record in records]
+        assert most >= len(backend.asked) >= 1
+        assert 16 << 20 >= max(length or 0 for _, _, length in backend.asked)
+
+        backend.asked.clear()
+        assert [(records[7], SMALL_ONES[7])] == list(store.read_many([records[7], records[7]]))
+        assert SMALL_ONES[8] == store.read(records[8].blob.digest)
+        assert [(records[each].key, records[each].start, 8192) for each in (7, 8)] == backend.asked
+
+    def test_what_lies_far_apart_is_read_apart(self) -> None:
+        """Nobody's bytes between two small files are read along only when they are few."""
+        backend = Close()
+        store, records = packed_store(backend, SMALL_ONES)
+        backend.asked.clear()
+        list(store.read_many([records[0], records[2], records[100]]))
+
+        assert [3 * 8192, 8192] == [length for _, _, length in backend.asked]
+
+    @pytest.mark.fault("I-31", "H14")
+    def test_one_rotten_of_many(self, shelf: Shelf) -> None:
+        """One that rotted is named; the others, read in the same breath, still come when somebody listens, and otherwise it ends there."""
+        digests = shelf.put_together(*SMALL_ONES[:50])
+        records = list(shelf.store.locate(digests).values())
+        shelf.rot(digests[20], 77)
+        wrong: list[tuple[BlobRecord, StorageError]] = []
+        came = dict(shelf.store.read_many(records, lambda record, error: wrong.append((record, error))))
+
+        assert {digests[20]} == set(digests) - {record.blob.digest for record in came}
+        assert [(digests[20], Corrupt)] == [(record.blob.digest, type(error)) for record, error in wrong]
+        assert str(digests[20]) in str(wrong[0][1])
+        with pytest.raises((BlobMissing, Corrupt), match=digests[20].value[2:]):
+            list(shelf.store.read_many(records))
+
+    def test_a_pack_that_is_gone(self) -> None:
+        """When a pack is lost every blob in it is missing by its own name, and blobs elsewhere come."""
+        backend = Close()
+        store, records = packed_store(backend, SMALL_ONES[:3])
+        del backend.objects[records[0].key]
+        wrong: list[Digest] = []
+
+        assert [] == list(store.read_many(records, lambda record, _: wrong.append(record.blob.digest)))
+        assert {record.blob.digest for record in records} == set(wrong)
+
+    @pytest.mark.fault("H08", "R27")
+    def test_what_comes_from_far_has_its_identity_checked(self) -> None:
+        """Bytes from a far place that have the recorded checksum and not the digest are refused, one by one and many at once."""
+        backend = Counting()
+        store, [record] = packed_store(backend, [b"right"])
+        [key] = backend.objects
+        backend.objects[key] = backend.objects[key].replace(b"right", b"wrong")
+        lying = replace(record, blob=replace(Blob.of(b"wrong"), digest=record.blob.digest))
+
+        for read in (lambda: list(store.read_many([lying])), lambda: list(store.pieces(lying))):
+            with pytest.raises(Corrupt, match=str(record.blob.digest)):
+                read()
+
+
+class TestAsAFile:
+    @pytest.mark.parametrize("size", [0, 5000, WHOLE + 12345])
+    def test_it_is_read_from_any_place(self, shelf: Shelf, size: int) -> None:
+        """A blob opened as a file, small or large, gives the bytes of any range, from either end."""
+        data = random.Random(size).randbytes(size)
+        [digest] = shelf.put(data)
+        with shelf.store.open_file(shelf.store.locate([digest])[digest]) as file:
+            assert (True, True, size) == (file.seekable(), file.readable(), file.seek(0, os.SEEK_END))
+            for start, length in ((0, 10), (size // 2, 4000), (max(0, size - 3), 100), (size + 5, 1)):
+                file.seek(start)
+                assert data[start : start + length] == file.read(length)
+            file.seek(0)
+            assert data == file.read()
+
+    @pytest.mark.fault("H14")
+    @pytest.mark.parametrize("size", [5000, WHOLE + 12345])
+    def test_rot_is_told_before_the_first_byte(self, shelf: Shelf, size: int) -> None:
+        """A rotten blob does not open, wherever in it the rot is."""
+        [digest] = shelf.put(bytes(size))
+        shelf.rot(digest, size * 8 - 1)
+        record = shelf.store.locate([digest])[digest]
+        with pytest.raises(Corrupt, match=str(digest)):
+            shelf.store.open_file(record)
