@@ -7,7 +7,7 @@
     quarantine/           bytes that turned out wrong: kept, never served
     catalog.sqlite        the catalogue, with its -wal and -shm
     journals/             metrics of runs that are not sealed yet, one append-only file a run
-    cache/                bytes of references that were downloaded; may be deleted at any time
+    cache/                bytes of references that were downloaded, and what trees of files looked like; may be deleted at any time
     lock                  whoever writes the catalogue holds it
 
 Nothing in here names an absolute path: a store works wherever its directory is moved. A reader refuses a format whose *major* version it
