@@ -45,6 +45,13 @@ def used(c: Connection, run_id: int) -> list[int]:
     return [row[0] for row in rows]
 
 
+def inputs(c: Connection, run_id: int) -> list[tuple[int, str]]:
+    """Every version the run used, and as what, in the order of use; the same version once for each role."""
+    return [
+        (row[0], row[1]) for row in c.execute("SELECT version_id, role FROM used WHERE run_id = ? ORDER BY at, version_id, role", (run_id,))
+    ]
+
+
 _USED = "SELECT DISTINCT run_id, version_id FROM used WHERE {column} IN ({marks})"
 _MADE = "SELECT run_id, version_id FROM logged WHERE is_maker = 1 AND {column} IN ({marks})"
 

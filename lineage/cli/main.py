@@ -11,7 +11,7 @@ from io import TextIOWrapper
 
 import typer
 
-from lineage.cli.command import ancestry, clock, content, demo, keeping, lifetime, listing, ranking, showing, store
+from lineage.cli.command import ancestry, clock, comparing, content, demo, keeping, lifetime, listing, ranking, showing, store
 from lineage.cli.option import Command, Home, Json, bound
 from lineage.cli.outcome import EXPLAINED, Exit, Failure
 from lineage.cli.shell import Shell
@@ -20,7 +20,7 @@ from lineage.sdk.settings import Settings
 PANELS: dict[str, tuple[Command, ...]] = {
     "Begin": (demo.demo, store.init),
     "Content": (content.put, content.get, listing.ls, showing.show),
-    "Lineage": (ancestry.graph, ancestry.up, ancestry.down),
+    "Lineage": (ancestry.graph, ancestry.up, ancestry.down, comparing.diff),
     "Runs": (ranking.runs, ranking.best),
     "Upkeep": (lifetime.ttl, lifetime.hold, lifetime.protect, keeping.expire, keeping.reclaim, keeping.verify, store.backup),
 }

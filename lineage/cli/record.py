@@ -4,14 +4,17 @@ Times are ISO 8601 in UTC, sizes are bytes, absent values are null. Not-a-number
 """
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from lineage.actions.jobs import JobRecord
 from lineage.cli import text
 from lineage.model.artifact import AliasEvent, CollectionRecord, VersionRecord
+from lineage.model.comparison import ABSENT, Comparison, Differing, Exchanged
 from lineage.model.project import ProjectRecord
 from lineage.model.retention import Line, Plan
 from lineage.model.run import RunRecord
+from storage.difference import Change
 from storage.entry import Entry
 
 Document = dict[str, Any]
@@ -81,6 +84,38 @@ def entry(found: Entry) -> Document:
         "uri": None if pin is None else pin.uri,
         "extra": found.extra,
     }
+
+
+def comparison(found: Comparison) -> Document:
+    tally = found.tally
+    return {
+        "before": version(found.before.version),
+        "after": version(found.after.version),
+        "same": not found,
+        "content": None if tally is None else asdict(tally),
+        "reason": found.reason or None,
+        "makers": [None if side.maker is None else side.maker.path for side in (found.before, found.after)],
+        "inputs": [exchanged(each) for each in found.inputs],
+        "code": [exchanged(each) for each in found.code],
+        **{name: [differing(each) for each in getattr(found, name)] for name in ("config", "metadata", "summary", "facts")},
+    }
+
+
+def exchanged(found: Exchanged) -> Document:
+    sides = {name: [each.path for each in side] for name, side in (("before", found.before), ("after", found.after))}
+    return {"artifact": found.collection, "role": found.role, **sides}
+
+
+def differing(found: Differing) -> Document:
+    """A side without the key has no value: its name is left out."""
+    sides = {"before": found.before, "after": found.after}
+    return {"key": found.key, **{name: value for name, value in sides.items() if value is not ABSENT}}
+
+
+def change(found: Change) -> Document:
+    sides = {"before": found.before, "after": found.after}
+    stated = {name: None if side is None else entry(side) for name, side in sides.items()}
+    return {"path": found.path, "what": str(found.what), "aspects": list(found.aspects), **stated}
 
 
 def run(found: RunRecord, summary: Mapping[str, Any] | None = None) -> Document:

@@ -13,6 +13,7 @@ from html import escape
 from typing import Any, NoReturn, Self
 
 from lineage.actions import create, find
+from lineage.actions.compare import compare
 from lineage.actions.delete import delete_version
 from lineage.actions.finish import finish_run
 from lineage.actions.link import unlink_version
@@ -29,6 +30,7 @@ from lineage.model.project import ProjectRecord
 from lineage.sdk.active import ACTIVE
 from lineage.sdk.builder import Builder
 from lineage.sdk.content import Content
+from lineage.sdk.difference import Diff
 from lineage.sdk.draft import Draft
 from lineage.sdk.host import Host, default_host, placed
 from lineage.sdk.kin import Kin
@@ -207,6 +209,17 @@ class Artifact(Content, Builder, Label, Membership, Kin):
         """The runs that used it, in order of use."""
         host, version = self._committed("used_by")
         return [host.run_of(run) for run in find.runs_by_id(host.engine, users(host.engine, version.id))]
+
+    def diff(self, other: "Artifact | str") -> Diff:
+        """What differs from this version to `other`, and why it may: `v6.diff("classifier:v7")` says what v7 brought.
+
+        Raises:
+            NotFound: there is no such version.
+            ArtifactNotLoggedError: one of them is a draft.
+        """
+        host, before = self._committed("diff")
+        after = other.require("diff") if isinstance(other, Artifact) else host.version_of(other)
+        return Diff(host, compare(host.engine, before, after))
 
     # ── as a value ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
