@@ -23,8 +23,8 @@ def lineage_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.M
 
 @pytest.fixture(scope="session")
 def s3_server() -> Iterator[Service]:
-    """The S3 service of this session; `tests.faults.s3` says which."""
-    with service() as running:
+    """The S3 service of this session; `tests.faults.s3` says which there are."""
+    with service(os.environ.get("LINEAGE_TEST_S3", "moto")) as running:
         yield running
 
 

@@ -1,6 +1,7 @@
-"""The S3 service the tests speak to: moto in this process, or whatever `LINEAGE_TEST_S3=external` finds in the environment.
+"""The S3 service the tests speak to.
 
-    LINEAGE_TEST_S3=moto       the default; fast, strict about conditions and versions, checks no signature
+    LINEAGE_TEST_S3=moto       the default; in this process, fast, strict about conditions and versions, checks no signature or checksum
+    LINEAGE_TEST_S3=swift      OpenStack Swift, installed and started by the tests: real storage, real signatures, conditions that race
     LINEAGE_TEST_S3=external   AWS_ENDPOINT_URL_S3 (or AWS_ENDPOINT_URL), AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY say where
 
 Tests take fresh buckets and share nothing else.
@@ -10,9 +11,13 @@ import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+import pytest
+
+from tests.faults import swift
 
 _DUMMY = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing", "AWS_REGION": "us-east-1"}
 
@@ -24,7 +29,17 @@ class Service:
     url: str
     environment: Mapping[str, str]
     client: Any
-    is_moto: bool
+    name: str
+
+    @property
+    def states_checksums(self) -> bool:
+        """Does it say, unasked for, which checksum an object has?"""
+        return self.name not in ("swift", "ceph")
+
+    @property
+    def tells_markers(self) -> bool:
+        """Does it say of an object that is gone that a delete marker stands in its place?"""
+        return self.name != "swift"
 
     def bucket(self, *, versioned: bool = False) -> str:
         """The name of a new, empty bucket."""
@@ -40,7 +55,7 @@ class Service:
 
     def fill(self, bucket: str, keys: Iterable[str]) -> None:
         """An object of a few bytes under each key. moto is filled from inside: over HTTP it takes 5 ms for each."""
-        if self.is_moto:
+        if self.name == "moto":
             from moto.s3.models import s3_backends
 
             (backend,) = {id(each): each for each in (region["aws"] for region in s3_backends.values())}.values()
@@ -52,9 +67,8 @@ class Service:
 
 
 @contextmanager
-def service() -> Iterator[Service]:
-    """The service `LINEAGE_TEST_S3` names, running while the block runs."""
-    asked = os.environ.get("LINEAGE_TEST_S3", "moto")
+def service(asked: str) -> Iterator[Service]:
+    """The service of that name, running while the block runs; a test that asks for one this machine cannot run is skipped."""
     with _SERVICES[asked]() as (url, environment):
         import boto3
 
@@ -66,7 +80,7 @@ def service() -> Iterator[Service]:
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
         )
         try:
-            yield Service(url, environment, client, asked == "moto")
+            yield Service(url, environment, client, asked)
         finally:
             client.close()
 
@@ -87,9 +101,19 @@ def _moto() -> Iterator[tuple[str, dict[str, str]]]:
 
 
 @contextmanager
+def _swift() -> Iterator[tuple[str, dict[str, str]]]:
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(swift.running())
+        except swift.Unavailable as lacking:
+            pytest.skip(str(lacking))
+        yield url, dict(swift.KEYS)
+
+
+@contextmanager
 def _external() -> Iterator[tuple[str, dict[str, str]]]:
     environment = {name: os.environ.get(name, default) for name, default in _DUMMY.items()}
     yield os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ["AWS_ENDPOINT_URL"], environment
 
 
-_SERVICES = {"moto": _moto, "external": _external}
+_SERVICES = {"moto": _moto, "swift": _swift, "external": _external}

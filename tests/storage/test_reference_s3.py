@@ -62,6 +62,8 @@ def test_the_version_id_of_an_object_in_a_versioned_bucket_is_recorded(s3: Servi
 
 def test_the_checksum_the_provider_states_is_kept_and_compared(s3: Service) -> None:
     """A checksum in the response is recorded as `algorithm:hex`; bytes that do not have it are corrupt."""
+    if not s3.states_checksums:
+        pytest.skip(f"{s3.name} states no checksums")
     bucket = s3.bucket()
     s3.put(bucket, "a", b"hello", ChecksumAlgorithm="SHA256")
 
@@ -145,7 +147,7 @@ def test_a_delete_marker_is_said_and_the_recorded_version_still_comes(s3: Servic
 
     assert b"kept" == fetched(entry)
     assert Standing.OK is standing(entry)
-    with pytest.raises(ReferenceMissing, match="delete marker") as caught:
+    with pytest.raises(ReferenceMissing, match="delete marker" if s3.tells_markers else None) as caught:
         reference.pin(f"s3://{bucket}/k")
     assert not isinstance(caught.value, VersionGone)
     assert [] == reference.pin(f"s3://{bucket}", allow_empty=True)
