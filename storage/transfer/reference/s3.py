@@ -36,6 +36,8 @@ from storage.transfer.reference.scheme import Found, Standing, Wish, entries_bel
 _VERSION = "?versionId="
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]+")
 _CONTROL = re.compile("[\x00-\x1f\x7f]")
+_UNSTABLE = (None, "null")
+"""No version, or the one from before versioning, which some services name anew once another is written: then etag and size find it."""
 RESUMES = 3
 """How often a body that broke off is asked for again, from where it broke, under the same condition."""
 
@@ -118,7 +120,7 @@ def fetch(pin: Pin, size: int | None, out: BinaryIO) -> None:
     try:
         response = _get(place, pin, size)
     except (ReferenceChanged, ReferenceMissing):
-        kept = None if place.version or not pin.etag else _stored_version(place, pin.etag, size)
+        kept = _stored_version(place, pin.etag, size) if pin.etag and place.version in _UNSTABLE else None
         if kept is None:
             raise
         place = Place(place.bucket, place.key, kept)
@@ -133,7 +135,8 @@ def check(pin: Pin, size: int | None) -> Standing:
     try:
         head = _head(place)
     except ReferenceMissing:
-        return Standing.MISSING
+        is_kept = place.version == "null" and pin.etag and _stored_version(place, pin.etag, size)
+        return Standing.OK if is_kept else Standing.MISSING
     if not pin.is_verifiable:
         return Standing.UNPINNED
     return Standing.DRIFTED if _differs(head, pin, size, head.get("ContentLength")) else Standing.OK
