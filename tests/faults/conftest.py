@@ -3,10 +3,15 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from storage.blob import endpoint
+from tests.faults.mishap import PATIENCE
 
 _FAST = Path("/dev/shm")
 
@@ -20,3 +25,23 @@ def place(tmp_path: Path) -> Iterator[Path]:
     root = Path(tempfile.mkdtemp(prefix="lineage-faults-", dir=_FAST))
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+_CLIENTS: dict[tuple[bool, bool], dict[tuple[object, ...], Any]] = defaultdict(dict)
+"""By how they are configured: a client takes 0.3 s to make, so tests share them."""
+
+
+@pytest.fixture
+def client(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Choose who speaks to S3 from here on: one who tries again, though without waiting in between, and one who does not wait for answers."""
+    from botocore.retries import standard
+
+    monkeypatch.setattr(standard.ExponentialBackoff, "delay_amount", lambda *_: 0.01)
+    usual = endpoint.CONFIG
+
+    def choose(*, is_retrying: bool, is_hasty: bool) -> None:
+        attempts = {} if is_retrying else {"retries": {"mode": "standard", "total_max_attempts": 1}}
+        monkeypatch.setattr(endpoint, "CONFIG", usual | attempts | ({"read_timeout": PATIENCE} if is_hasty else {}))
+        monkeypatch.setattr(endpoint, "_SYSTEMS", _CLIENTS[is_retrying, is_hasty])
+
+    return choose

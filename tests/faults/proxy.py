@@ -3,15 +3,17 @@
     proxy.requests                       every request line that arrived, in order
     proxy.plan(Fault("GET", status=503)) the next matching request is answered with 503 and never reaches the server
 
-A fault applies to requests whose line contains `match`, the next `times` of them. Several faults may be planned; the first that matches is
-used up first. It runs in a thread of the test, one connection per request, so nothing waits for an idle connection at the end.
+A fault applies to requests whose line contains `match`, the next `times` of them, or with `at` to that one request, counted from zero since
+the proxy last forgot. Several faults may be planned; the first that matches is used up first. It runs in a thread of the test, one
+connection per request, so nothing waits for an idle connection at the end. `mishap.py` is the list of what faults there are.
 """
 
 import http.client
 import re
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Self
@@ -23,15 +25,19 @@ _HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "proxy-connec
 
 @dataclass
 class Fault:
-    """What happens to matching requests. Exactly one of the effects is meant to be set, `meanwhile` aside."""
+    """What happens to matching requests. What is done before the server is asked, to the question, to the answer, or in place of both."""
 
     match: str = ""
     times: int = 1
+    at: int | None = None
+    """Only the request of this number."""
     status: int | None = None
     """Answered with this status; the server never hears of the request."""
     code: str = "InternalError"
     content: bytes | None = None
     """What is answered with `status`; by default an S3 error document with `code`."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """What is answered with `status`, besides what belongs to `content`."""
     cut: int | None = None
     """The server's answer loses everything after this many bytes of its body."""
     drop: bool = False
@@ -42,8 +48,16 @@ class Fault:
     """A header or query parameter of the request that the server never sees, as if it did not know what it means."""
     hide: str | None = None
     """A header of the answer that never arrives."""
+    before: Callable[[str], object] | None = None
+    """Called with the request's target before the server is asked."""
     meanwhile: Callable[[], object] | None = None
     """Called when half of the answer's body is on its way."""
+    instead: Callable[[str], str] | None = None
+    """The target the server is asked for in place of the one that was meant."""
+    change: Callable[[bytes], bytes] | None = None
+    """What becomes of the answer's body; its length is stated as it then is."""
+    late: float = 0
+    """The server does what was asked at once; its answer takes this many seconds more."""
 
 
 class Proxy:
@@ -55,6 +69,7 @@ class Proxy:
         self.headers: list[dict[str, str]] = []
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
+        self.stopping = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"proxy": self}))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -78,7 +93,9 @@ class Proxy:
         with self._lock:
             self.requests.append(line)
             self.headers.append(headers)
-            fault = next((each for each in self._faults if each.times > 0 and each.match in line), Fault())
+            number = len(self.requests) - 1
+            meant = (each for each in self._faults if each.times > 0 and each.match in line and each.at in (None, number))
+            fault = next(meant, Fault())
             fault.times -= 1
             return fault
 
@@ -87,6 +104,7 @@ class Proxy:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -101,33 +119,45 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return
         self.close_connection = True
+        if self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fault = self.proxy.arrived(f"{self.command} {self.path}", dict(self.headers.items()))
         if fault.drop:
             return
         if fault.status is not None:
-            self._answer(fault.status, [("Content-Type", "application/xml")], fault.content or _refusal(fault.code), fault)
+            headers = [("Content-Type", "application/xml"), *fault.headers.items()]
+            self._answer(fault.status, headers, _refusal(fault.code) if fault.content is None else fault.content, fault)
             return
+        if fault.before:
+            fault.before(self.path)
         status, headers, content = self._ask(body, fault)
+        if fault.late:
+            self.proxy.stopping.wait(fault.late)
         if not fault.lose:
-            self._answer(status, headers, content, fault)
+            with suppress(ConnectionError):  # whoever asked did not wait for the answer
+                self._answer(status, headers, content, fault)
 
     def _ask(self, body: bytes, fault: Fault) -> tuple[int, list[tuple[str, str]], bytes]:
         connection = http.client.HTTPConnection(self.proxy.upstream, timeout=30)
         try:
             unseen = _HOP | {(fault.without or "").lower()}
-            target = re.sub(rf"(?<=[?&]){re.escape(fault.without or '&')}=[^&]*&?", "", self.path)
+            target = fault.instead(self.path) if fault.instead else self.path
+            target = re.sub(rf"(?<=[?&]){re.escape(fault.without or '&')}=[^&]*&?", "", target)
             headers = {name: value for name, value in self.headers.items() if name.lower() not in unseen}
             connection.request(self.command, target, body, headers)
             response = connection.getresponse()
             content = response.read()
             hidden = _HOP | {(fault.hide or "").lower()}
+            if fault.change:
+                content = fault.change(content)
+                hidden |= {"content-length"}
             return response.status, [(name, value) for name, value in response.getheaders() if name.lower() not in hidden], content
         finally:
             connection.close()
 
     def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes, fault: Fault) -> None:
-        stated = {name.lower() for name, _ in headers}
+        stated = {name.lower() for name, _ in headers} | {(fault.hide or "").lower()}
         self.send_response_only(status)
         for name, value in headers:
             self.send_header(name, value)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
@@ -88,10 +88,8 @@ def _run(*command: str) -> None:
 def _cache() -> Path:
     """Where the environment is kept; a temporary place of the user's where there is no cache to write to."""
     wanted = Path(platformdirs.user_cache_dir("artifact-lineage-tests"))
-    try:
+    with suppress(OSError):
         wanted.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        pass
     return wanted if os.access(wanted, os.W_OK) else Path(tempfile.gettempdir()) / f"artifact-lineage-tests-{os.getuid()}"
 
 

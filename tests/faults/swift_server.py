@@ -8,6 +8,8 @@ object servers each take a free port, the rings say which, and the proxy server 
 place of memcached, without which every request looks up its account and container again, stands a dictionary.
 """
 
+# ruff: noqa: E402  # eventlet patches the standard library before anybody else imports it
+
 import eventlet
 
 eventlet.monkey_patch()
@@ -17,6 +19,7 @@ import shutil
 import signal
 import sys
 import time
+from pathlib import Path
 
 import eventlet.wsgi
 from swift.common import utils, wsgi
@@ -25,7 +28,7 @@ from swift.common.ring import RingBuilder
 
 USER, KEY = "test:tester", "testing"
 STORES = ("account", "container", "object")
-FILTERS = "catch_errors listing_formats bulk s3api tempauth copy slo dlo versioned_writes symlink".split()
+FILTERS = ["catch_errors", "listing_formats", "bulk", "s3api", "tempauth", "copy", "slo", "dlo", "versioned_writes", "symlink"]
 OPTIONS = {
     "tempauth": {"user_" + USER.replace(":", "_"): f"{KEY} .admin"},
     "s3api": {"s3_acl": "no", "auth_pipeline_check": "no", "location": "us-east-1", "max_parts_listing": "10000"},
@@ -124,9 +127,8 @@ def serve(socket, app, pool):
 
 def start(folder):
     """The port of the front, which answers from now on."""
-    os.makedirs(f"{folder}/devices/disk")
-    with open(f"{folder}/swift.conf", "w") as file:
-        file.write(HASHING)
+    Path(folder, "devices", "disk").mkdir(parents=True)
+    Path(folder, "swift.conf").write_text(HASHING)
     utils.set_swift_dir(folder)
     sockets = {kind: eventlet.listen(("127.0.0.1", 0)) for kind in (*STORES, "front")}
     ports = {kind: socket.getsockname()[1] for kind, socket in sockets.items()}
