@@ -242,6 +242,8 @@ def _pages(method: str, place: Place, marks: Mapping[str, str]) -> Iterator[dict
     where: dict[str, str] = {}
     while True:
         page = call(method, place.shown, Bucket=place.bucket, Prefix=place.key, **where)
+        if "IsTruncated" not in page:  # a sign-in page answered, or a proxy: that nothing is in it means nothing
+            raise RemoteUnavailable(f"{place.shown}: what answered is no listing: check the endpoint and proxies on the way to it")
         yield page
         if not page.get("IsTruncated"):
             return
@@ -261,7 +263,7 @@ def _stored_version(place: Place, etag: str, size: int | None) -> str | None:
 def _get(place: Place, pin: Pin, size: int | None, start: int = 0) -> dict[str, Any]:
     """An open response that shows the pinned object; its body is still to be read from `start`."""
     condition = {"IfMatch": f'"{pin.etag}"'} if pin.etag and not place.version and not pin.etag.startswith("W/") else {}
-    onward = {"Range": f"bytes={start}-"} if start else {}
+    onward = {"Range": f"bytes={start}-"} if start else {"ChecksumMode": "ENABLED"}
     response = call("get_object", place.shown, **place.request, **condition, **onward)
     difference = _differs(response, pin, size, _whole(response))
     if difference is None and place.version and response.get("VersionId", place.version) != place.version:
@@ -309,10 +311,13 @@ _COMPUTED: dict[str, type[_Crc32] | Any] = {"sha256": hashlib.sha256, "sha1": ha
 
 
 def _copy(place: Place, pin: Pin, response: dict[str, Any], out: BinaryIO) -> None:
-    """Read the body to its end, resuming under the etag of the first response, and compare with the provider's checksum."""
+    """Read the body to its end, resuming under the etag of the first response, and compare with the provider's checksum.
+
+    That is the pinned one; a listing states none, and then it is the one the response states.
+    """
     total = _whole(response)
     held = Pin(pin.uri, pin.etag or _bare(response.get("ETag")), pin.version_id)
-    algorithm, _, expected = (pin.checksum or "").partition(":")
+    algorithm, _, expected = (pin.checksum or _checksum(response) or "").partition(":")
     checksum: _Checksum | None = _COMPUTED[algorithm]() if algorithm in _COMPUTED and "-" not in expected else None
     done = 0
     for left in reversed(range(RESUMES + 1)):
