@@ -7,6 +7,8 @@
     │   ├── InvalidManifest             bytes or entries that are not a manifest
     │   ├── InvalidReference            a URI that cannot be pinned as asked
     │   ├── TooManyObjects              a reference would pin more objects than allowed
+    │   ├── TooLarge                    more bytes than the place keeps in one object
+    │   ├── InvalidStore                a URL that cannot be a store, or whose store is not this one
     │   ├── UnsupportedFile             FIFO, socket, device: not a regular file
     │   ├── UnsafeLink                  a link that dangles, loops or leaves the root
     │   └── DestinationRefused          checkout would overwrite, escape or collide
@@ -65,6 +67,14 @@ class InvalidReference(Refused):
 
 class TooManyObjects(InvalidReference):
     code = "too_many_objects"
+
+
+class TooLarge(Refused):
+    code = "too_large"
+
+
+class InvalidStore(Refused):
+    code = "invalid_store"
 
 
 class UnsupportedFile(Refused):

@@ -95,6 +95,15 @@ def shorten(fd: int, size: int, path: Where) -> None:
     os.ftruncate(fd, size)
 
 
+def clear(path: Where) -> None:
+    """The file is there and empty."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        shorten(fd, 0, path)
+    finally:
+        os.close(fd)
+
+
 def write(fd: int, data: Buffer, path: Where) -> None:
     """Write all of `data`, however many calls that takes."""
     view = memoryview(data).cast("B")

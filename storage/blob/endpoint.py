@@ -1,16 +1,24 @@
 """The S3 service behind `s3://`: how it is reached, how it is asked, and what its refusals mean.
 
 One file system per endpoint, credentials and process, without listing or instance cache: a cached listing would keep showing what others
-have deleted. Requests go through `call`, which turns every failure into a typed error; absence is only what the service itself said, and
-404 alone says it. Nothing else builds an S3 client.
+have deleted. Nothing else builds an S3 client. Requests go through one of two doors:
+
+    call    asks patiently, and says what a refusal means for a reference
+    ask     asks once and raises `Refusal` as it came: for a store, which must look before it repeats, and repeats inside a budget of its own
 
 s3fs would repeat every request five times around botocore's own retries (25 requests and 43 s for a service that is down), so its loop is
-switched off and botocore's standard mode keeps the only one.
+switched off; `call` leaves repeating to botocore's standard mode, `ask` to its caller. No redirect is followed to another host: credentials
+go where they were meant for. TLS is always verified, and without TLS only this machine is spoken to, unless LINEAGE_ALLOW_HTTP says so.
 """
 
+import functools
 import os
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from storage.digest import CHUNK
 from storage.errors import (
@@ -29,15 +37,23 @@ CONFIG: dict[str, Any] = {
     "read_timeout": 60,
     # Ours is the only judge of checksums: botocore's would fail in the middle of a body, in words of its own.
     "response_checksum_validation": "when_required",
+    # Content-MD5 is what every service checks (of six tried, all but a fake one); the trailers botocore would add, some refuse.
+    "request_checksum_calculation": "when_required",
+    "max_pool_connections": 16,
 }
 """What botocore is configured with."""
+_ONCE = {"retries": {"mode": "standard", "total_max_attempts": 1}}
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_S3_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _CREDENTIALS = ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
+ALLOW_HTTP = "LINEAGE_ALLOW_HTTP"
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
 _SYSTEMS: dict[tuple[object, ...], Any] = {}
-"""File systems by process, endpoint and credentials: a fork gets its own, because event loops and sockets do not survive one."""
+"""File systems by process, patience, endpoint and credentials: a fork gets its own, because event loops and sockets do not survive one."""
+_CONNECTING = threading.Lock()
 
 _PERMISSION = "permission was refused: check credentials and policy (s3:GetObject, s3:GetObjectVersion, s3:ListBucket)"
 _MEANINGS: dict[str, tuple[type[StorageError], str]] = {
@@ -62,6 +78,82 @@ _MEANINGS: dict[str, tuple[type[StorageError], str]] = {
 
 _NO_SUCH_VERSION = frozenset({"NoSuchVersion", "NoSuchKey", "404", "InvalidRequest", "InvalidArgument"})
 """How services say that a version is not there; only when a version was asked for."""
+
+PASSING = frozenset({
+    "SlowDown", "InternalError", "ServiceUnavailable", "RequestTimeout", "ConditionalRequestConflict", "OperationAborted", "BadDigest",
+    "IncompleteBody", "XAmzContentSHA256Mismatch", "TooManyRequests", "Throttling", "ThrottlingException", "RequestLimitExceeded",
+})  # fmt: skip
+"""Codes that may be gone when asked again, whatever status they come with."""
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
+
+
+class Refusal(Exception):
+    """Why a request has no answer: what the service said, or that nothing was heard (`status` 0). Never leaves this folder."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.code, self.status, self.headers = _answer(error)
+
+    @property
+    def is_passing(self) -> bool:
+        """May the same request succeed in a moment?"""
+        return self.code in PASSING or self.status in {408, 409, 429} or (self.status >= 500 and self.status != 501) or self.is_unheard
+
+    @property
+    def is_unheard(self) -> bool:
+        """No answer came: what was asked may have been done."""
+        return self.status == 0 and not isinstance(self.error, _unsendable())
+
+    @property
+    def said(self) -> str:
+        """For messages: the answer in a few words."""
+        if not self.status:
+            return f"no answer ({type(self.error).__name__}: {self.error})"
+        return f"{self.status} {self.code}: {self.error}"
+
+    @property
+    def skew(self) -> float | None:
+        """By how many seconds the service's clock is ahead of this machine's, as its answer says."""
+        try:
+            return (parsedate_to_datetime(self.headers["date"]) - datetime.now(UTC)).total_seconds()
+        except (KeyError, ValueError, TypeError):
+            return None
+
+
+def ask(method: str, **request: Any) -> dict[str, Any]:
+    """The response of one S3 operation, asked for once.
+
+    Raises:
+        Refusal: it failed, in whatever way.
+        Unreadable: the endpoint is reached without TLS, and that was not allowed.
+    """
+    try:
+        response: dict[str, Any] = _system(patient=False).call_s3(method, **request)
+    except _failures() as error:
+        raise Refusal(error) from error
+    return response
+
+
+def read(response: Mapping[str, Any], size: int) -> bytes:
+    """The next bytes of a `get_object` body, at most `size`; empty at its end.
+
+    Raises:
+        Refusal: it broke off.
+    """
+    from fsspec.asyn import sync  # loads slowly
+
+    try:
+        piece: bytes = sync(_system(patient=False).loop, response["Body"].read, size)
+    except _failures() as error:
+        raise Refusal(error) from error
+    return piece
+
+
+def renew() -> None:
+    """Forget this process's sessions, so that the next request reads the credentials anew."""
+    with _CONNECTING:
+        _SYSTEMS.clear()
 
 
 def call(method: str, what: str, **request: Any) -> dict[str, Any]:
@@ -110,24 +202,55 @@ def close(response: dict[str, Any]) -> None:
     _system().loop.call_soon_threadsafe(response["Body"].close)
 
 
-def _system() -> Any:
+def _system(*, patient: bool = True) -> Any:
     settings = tuple(os.environ.get(name) for name in (*_ENDPOINTS, *_REGIONS, *_CREDENTIALS))
-    key = (os.getpid(), *settings)
-    return _SYSTEMS.get(key) or _SYSTEMS.setdefault(key, _connect())
+    key = (os.getpid(), patient, *settings)
+    with _CONNECTING:
+        return _SYSTEMS.get(key) or _SYSTEMS.setdefault(key, _connect(CONFIG if patient else CONFIG | _ONCE))
 
 
-def _connect() -> Any:
+def _connect(config: Mapping[str, Any]) -> Any:
     import s3fs  # loads slowly
 
+    endpoint = _first(_ENDPOINTS)
+    _check_transport(endpoint)
     system = s3fs.S3FileSystem(
-        endpoint_url=_first(_ENDPOINTS),
+        endpoint_url=endpoint,
         client_kwargs={"region_name": _first(_REGIONS)} if _first(_REGIONS) else {},
-        config_kwargs=CONFIG,
+        config_kwargs={**config, "http_session_cls": _straight()},
         use_listings_cache=False,
         skip_instance_cache=True,
     )
     system.retries = 1
     return system
+
+
+def _check_transport(endpoint: str | None) -> None:
+    parts = urlsplit(endpoint or "https:")
+    if parts.scheme != "https" and parts.hostname not in _LOOPBACK and not os.environ.get(ALLOW_HTTP):
+        raise Unreadable(
+            f"the endpoint {parts.scheme}://{parts.hostname} is without TLS: bytes and signatures could be read and changed on the way; "
+            f"use https://, or set {ALLOW_HTTP}=1 where the network itself is trusted"
+        )
+
+
+@functools.cache
+def _straight() -> type:
+    """An HTTP session for aiobotocore without aiohttp's redirects: those would carry a session token, and the bytes, to any host named."""
+    from aiobotocore.httpsession import AIOHTTPSession  # loads slowly
+
+    class Direct:
+        def __init__(self, session: Any) -> None:
+            self.session = session
+
+        async def request(self, *positional: Any, **named: Any) -> Any:
+            return await self.session.request(*positional, **named, allow_redirects=False)
+
+    class Straight(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
+        async def _get_session(self, proxy_url: str | None) -> Direct:
+            return Direct(await super()._get_session(proxy_url))
+
+    return Straight
 
 
 def _first(names: tuple[str, ...]) -> str | None:
@@ -140,6 +263,12 @@ def _failures() -> tuple[type[Exception], ...]:
     from botocore.parsers import ResponseParserError
 
     return (OSError, BotoCoreError, ResponseParserError, ClientError)
+
+
+def _unsendable() -> tuple[type[Exception], ...]:
+    from botocore.exceptions import InvalidRegionError, NoCredentialsError, ParamValidationError, PartialCredentialsError  # loads slowly
+
+    return (NoCredentialsError, PartialCredentialsError, ParamValidationError, InvalidRegionError)
 
 
 def _answer(error: BaseException) -> tuple[str, int, dict[str, str]]:
@@ -165,3 +294,6 @@ def _meaning(error: Exception, what: str, asked_version: bool) -> StorageError:
         _MEANINGS.get(code) or _MEANINGS.get(str(status)) or (RemoteUnavailable, f"the service failed ({error}): try again later")
     )
     return kind(f"{what}: {reason}")
+
+
+os.register_at_fork(after_in_child=lambda: globals().__setitem__("_CONNECTING", threading.Lock()))

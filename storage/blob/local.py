@@ -80,7 +80,7 @@ class LocalBackend(Backend):
         self._anchored: set[Path] = set()
         """Directories whose own names are known to be durable."""
 
-    def stage(self, session: str, key: str | None = None) -> Staged:
+    def stage(self, session: str, key: str | None = None) -> LocalStaged:
         self._refuse_when_sealed()
         path = self._staging(session) / secrets.token_hex(8)
         with disk.refusals(path):

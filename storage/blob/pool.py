@@ -6,7 +6,7 @@ in the caller's own, and takes longer.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
@@ -49,6 +49,12 @@ def ahead(work: Callable[[_Item], _Answer], items: Iterable[_Item], threads: int
         finally:
             for _, future in waiting:
                 future.cancel()
+
+
+def each(work: Callable[[_Item], object], items: Sequence[_Item], threads: int) -> None:
+    """Do `work` on every item, so many at a time. After the first error nothing new is begun; it is raised when what was begun has ended."""
+    for _ in ahead(work, items, threads if len(items) > 1 else 0):
+        pass
 
 
 def _done(waiting: "deque[tuple[_Item, Future[_Answer]]]") -> tuple[_Item, _Answer]:
