@@ -11,8 +11,11 @@ another.
 gone; pinning such a digest gives it a new generation, which is uploaded under another key, so a late removal can never hit new bytes.
 
 A small blob rests in a *pack*, which has a state and a generation of its own and the same life; the blob's row says in which pack and
-where it starts. Two writers may pack the same new blob at once: each says so beside his own pins, and a commit decides. A pack is needed
-for as long as a live blob rests in it.
+where it starts. Whoever places blobs in a pack pins the pack, and with it all that rests there: thousands of blobs need no pins of their
+own. Two writers may pack the same new blob at once: the first one's pack is in its row, every other notes his beside a pin, and a commit
+decides. A pack is needed for as long as a live blob rests in it; when it goes, what never became live in it goes with it.
+
+A *segment* is a blob that is known with the list of the blobs it names: who pins it has pinned them all.
 """
 
 import secrets
@@ -25,7 +28,7 @@ from storage.digest import Blob, Digest
 from storage.errors import Corrupt
 from storage.layout import blob_key, pack_key
 
-Placement = tuple[Digest, int]
+Placement = tuple[Blob, int]
 """A blob, and where in its pack it starts."""
 
 
@@ -76,13 +79,16 @@ class Ledger(Protocol):
     """The laws every ledger keeps; `tests/contracts/ledger.py` checks them.
 
     1. `pin` is one transaction: the pin exists before the state it answers with was read.
-    2. A blob with a pin of an open session, or reachable, is never in what `unreachable` gives and never doomed.
+    2. What an open session has pinned, rests in a pack that it has pinned, or is listed by a segment that it has pinned, is never in what
+       `unreachable` gives and never doomed; nor is what is reachable. That stays so when another's commit lets it rest elsewhere.
     3. `doom` decides again, in its own transaction, and answers with what it really doomed.
     4. Every call may be repeated: pinning twice, closing a closed session, forgetting what is forgotten change nothing.
     5. A session whose process died is closed by whoever opens the next one; nobody has to repair anything.
-    6. A commit lets a blob that was uploading rest where its own session placed it. One that is live stays where it is, unless it is in a
-       pack and the session packed it again: a pack that was lost is replaced so, and of two that are right the later is as good.
-    7. A pack with a pin of an open session, or with a live blob in it, is never among the empty and never doomed.
+    6. A commit makes live what its session pinned, and what was uploading in the packs its session placed. A blob it pinned and placed
+       rests there from then on, when it was uploading or rested in another pack: a pack that was lost is replaced so, and of two that
+       are right the later is as good. One that is live in an object of its own keeps it.
+    7. A pack with a pin of an open session, or with a live blob in it, is never among the empty and never doomed. What is still uploading
+       in a doomed pack and not pinned is doomed with it, and forgotten with it.
     """
 
     def open_session(self) -> str:
@@ -105,16 +111,22 @@ class Ledger(Protocol):
         """
 
     def place(self, session: str, domain: str, pack: Blob, members: Sequence[Placement]) -> BlobRecord:
-        """Pin a pack, before its bytes are published, and note where in it the session's commit shall find blobs it has pinned.
+        """Pin a pack, before its bytes are published, and note what will be where in it: members that were absent are `uploading` there.
 
         The answer says how the pack stands, and so under which key it is to be published.
 
         Raises:
-            Corrupt: a member was never pinned by the session, or the pack is recorded with another size; nothing was placed.
+            Corrupt: the pack or a member is recorded with another size or checksum; nothing was placed.
         """
 
+    def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
+        """Pin those that are live segments, and so all they list; the others are left out, and so is what lists a doubted blob."""
+
     def displace(self, records: Sequence[BlobRecord]) -> None:
-        """Blobs whose bytes in their pack are wrong rest nowhere: live, and missing until their content is logged again."""
+        """Blobs whose bytes are wrong: those in a pack rest nowhere from now on, live and missing until logged again. All are doubted."""
+
+    def doubt(self, records: Sequence[BlobRecord]) -> None:
+        """Let no segment that lists one of these be held before a commit brought it anew: their bytes were found wrong, or missing."""
 
     def find(self, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         """What is known of these digests; the unknown are left out. Packs are no blobs."""
@@ -132,22 +144,29 @@ class Ledger(Protocol):
         """Packs that no live blob and no pin needs, and those a killed reclaim left `deleting`."""
 
     def doom(self, records: Sequence[BlobRecord]) -> list[BlobRecord]:
-        """Flip those that are still unreachable to `deleting`; answer with them."""
+        """Flip those that are still unreachable to `deleting`; answer with them, a pack standing for what goes with it."""
 
     def forget(self, records: Sequence[BlobRecord]) -> None:
-        """Drop the rows of removed blobs that are still `deleting` in the same generation."""
+        """Drop the rows of removed blobs that are still `deleting` in the same generation, and of what went with a pack."""
+
+
+_Key = tuple[str, Digest]
 
 
 class MemoryLedger:
     """The ledger of a test or a throw-away store. `reachable` stands for the manifests a catalogue would know."""
 
     def __init__(self) -> None:
-        self.rows: dict[tuple[str, Digest], BlobRecord] = {}
-        self.containers: dict[tuple[str, Digest], BlobRecord] = {}
-        self.pins: dict[str, set[tuple[str, Digest]]] = {}
-        self.placed: dict[str, dict[tuple[str, Digest], Placement]] = {}
-        """Of each session: for each pinned blob its pack and where it starts there."""
-        self.reachable: set[tuple[str, Digest]] = set()
+        self.rows: dict[_Key, BlobRecord] = {}
+        self.containers: dict[_Key, BlobRecord] = {}
+        self.pins: dict[str, set[_Key]] = {}
+        self.pack_pins: dict[str, set[_Key]] = {}
+        self.placed: dict[str, dict[_Key, tuple[Digest, int]]] = {}
+        """Of each session: for some pinned blobs its own pack, and where they start there."""
+        self.reachable: set[_Key] = set()
+        self.segments: dict[_Key, frozenset[Digest]] = {}
+        self.doubted: set[_Key] = set()
+        """Segments that may not be held."""
         self.dead: set[str] = set()
 
     def open_session(self) -> str:
@@ -158,6 +177,7 @@ class MemoryLedger:
     def close_session(self, session: str) -> bool:
         self.dead.discard(session)
         self.placed.pop(session, None)
+        self.pack_pins.pop(session, None)
         return self.pins.pop(session, None) is not None
 
     def open_sessions(self) -> list[str]:
@@ -171,40 +191,91 @@ class MemoryLedger:
             blob.digest: _pinned(self.rows.get((domain, blob.digest)), BlobRecord(domain, blob, BlobState.UPLOADING)) for blob in blobs
         }
         for digest, row in pinned.items():
-            self.pins[session].add((domain, digest))
-            self.rows[domain, digest] = row
+            key = domain, digest
+            self.pins[session].add(key)
+            self.rows[key] = row
+            if row.pack is not None and (domain, row.pack) in self.pack_pins.get(session, ()):
+                self._note(session, key, row.pack, row.start)
         return pinned
 
-    def place(self, session: str, domain: str, pack: Blob, members: Sequence[Placement]) -> BlobRecord:
-        strange = [digest for digest, _ in members if (domain, digest) not in self.pins[session]]
-        if strange:
-            raise Corrupt(f"{strange[0]} was never pinned: pin blobs before they are placed")
-        new = BlobRecord(domain, pack, BlobState.UPLOADING, is_pack=True)
-        row = self.containers[domain, pack.digest] = _pinned(self.containers.get((domain, pack.digest)), new)
-        self.placed.setdefault(session, {}).update({(domain, digest): (pack.digest, start) for digest, start in members})
-        return row
+    def _note(self, session: str, key: _Key, pack: Digest, start: int) -> None:
+        self.placed.setdefault(session, {})[key] = (pack, start)
 
-    def commit(self, session: str, keep: Iterable[Digest]) -> None:
-        """What a catalogue's commit does: the session's blobs become live, those in `keep` reachable, the session ends."""
+    def place(self, session: str, domain: str, pack: Blob, members: Sequence[Placement]) -> BlobRecord:
+        container = _pinned(self.containers.get((domain, pack.digest)), BlobRecord(domain, pack, BlobState.UPLOADING, is_pack=True))
+        for blob, _ in members:
+            _pinned(self.rows.get((domain, blob.digest)), BlobRecord(domain, blob, BlobState.UPLOADING))
+        self.containers[domain, pack.digest] = container
+        self.pack_pins.setdefault(session, set()).add((domain, pack.digest))
+        for blob, start in members:
+            key, new = (domain, blob.digest), BlobRecord(domain, blob, BlobState.UPLOADING)
+            row = self.rows.get(key)
+            if row is None or row.state is BlobState.DELETING:
+                self.rows[key] = _pinned(row, new).resting(container, start)
+            elif row.pack != pack.digest:
+                self.pins[session].add(key)
+            if key in self.pins[session]:
+                self._note(session, key, pack.digest, start)
+        return container
+
+    def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
+        keys = [(domain, digest) for digest in digests]
+        held = {key: self.rows[key] for key in keys if key in self.segments and key not in self.doubted}
+        live = {key[1]: row for key, row in held.items() if row.state is BlobState.LIVE}
+        self.pins[session] |= {(domain, digest) for digest in live}
+        return live
+
+    def commit(self, session: str, keep: Iterable[Digest], segments: Mapping[Digest, Iterable[Digest]] | None = None) -> None:
+        """What a catalogue's commit does: the session's blobs become live, those in `keep` reachable, the session ends.
+
+        `segments` are those the committed version consists of, each with the blobs it lists.
+        """
         kept = set(keep)
-        for domain, digest in self._pinned_packs(session):
-            self.containers[domain, digest] = replace(self.containers[domain, digest], state=BlobState.LIVE)
+        self.reachable |= {key for key in self._relied(session) if key[1] in kept}
+        for name in self.pack_pins.get(session, ()):
+            self.containers[name] = replace(self.containers[name], state=BlobState.LIVE)
         for key in self.pins[session]:
-            row, placed = self.rows[key], self.placed.get(session, {}).get(key)
-            if row.state is BlobState.UPLOADING or (row.pack and placed):
-                row = row.resting(placed and self.containers[key[0], placed[0]], placed[1] if placed else 0)
-            self.rows[key] = replace(row, state=BlobState.LIVE)
-            if key[1] in kept:
-                self.reachable.add(key)
+            self._settle(session, key)
+        for key in self._resting(session):
+            self.rows[key] = replace(self.rows[key], state=BlobState.LIVE)
+        for key in [key for key in self.rows if key[1] in (segments or {})]:
+            self.segments[key] = frozenset((segments or {})[key[1]])
+            self.doubted.discard(key)
         self.close_session(session)
 
-    def _pinned_packs(self, session: str) -> set[tuple[str, Digest]]:
-        return {(domain, pack) for (domain, _), (pack, _) in self.placed.get(session, {}).items()}
+    def _resting(self, session: str) -> set[_Key]:
+        """What is uploading or live in the packs a session has pinned."""
+        packs = self.pack_pins.get(session, ())
+        return {key for key, row in self.rows.items() if row.pack and (key[0], row.pack) in packs and row.state is not BlobState.DELETING}
+
+    def _relied(self, session: str) -> set[_Key]:
+        """What a session protects: law 2."""
+        return self._with_listed(self.pins[session]) | self._resting(session)
+
+    def _with_listed(self, keys: set[_Key]) -> set[_Key]:
+        return keys | {(domain, blob) for domain, digest in keys for blob in self.segments.get((domain, digest), ())}
+
+    def _settle(self, session: str, key: _Key) -> None:
+        """Make a pinned blob live where its session placed it; other sessions that relied on where it rested pin it themselves now."""
+        row, placed = self.rows[key], self.placed.get(session, {}).get(key)
+        if row.state is not BlobState.UPLOADING and not (row.pack and placed):
+            return
+        for other, packs in self.pack_pins.items():
+            if row.pack and other != session and (key[0], row.pack) in packs and key not in self.pins[other]:
+                self.pins[other].add(key)
+                self._note(other, key, row.pack, row.start)
+        row = row.resting(placed and self.containers[key[0], placed[0]], placed[1] if placed else 0)
+        self.rows[key] = replace(row, state=BlobState.LIVE)
 
     def displace(self, records: Sequence[BlobRecord]) -> None:
         for row in records:
-            if row.pack is not None and self.rows.get((row.domain, row.blob.digest)) == row:
+            if row.pack is not None and row.state is BlobState.LIVE and self.rows.get((row.domain, row.blob.digest)) == row:
                 self.rows[row.domain, row.blob.digest] = row.resting(None)
+        self.doubt(records)
+
+    def doubt(self, records: Sequence[BlobRecord]) -> None:
+        for row in records:
+            self.doubted |= {key for key, listed in self.segments.items() if key[0] == row.domain and row.blob.digest in listed}
 
     def find(self, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         found = {digest: self.rows.get((domain, digest)) for digest in digests}
@@ -217,19 +288,24 @@ class MemoryLedger:
         return list(self.containers.values())
 
     def unreachable(self) -> list[BlobRecord]:
-        needed = self.reachable.union(*self.pins.values())
+        needed = self._with_listed(self.reachable).union(*map(self._relied, self.pins))
         return [row for key, row in self.rows.items() if key not in needed or row.state is BlobState.DELETING]
 
     def empty_packs(self) -> list[BlobRecord]:
         needed = {(row.domain, row.pack) for row in self.rows.values() if row.state is BlobState.LIVE}
-        needed = needed.union(*map(self._pinned_packs, self.pins))
+        needed = needed.union(*self.pack_pins.values())
         return [row for key, row in self.containers.items() if key not in needed or row.state is BlobState.DELETING]
 
     def doom(self, records: Sequence[BlobRecord]) -> list[BlobRecord]:
         asked = {_name(row) for row in records}
-        doomed = [replace(row, state=BlobState.DELETING) for row in [*self.unreachable(), *self.empty_packs()] if _name(row) in asked]
-        for row in doomed:
-            self._table(row)[row.domain, row.blob.digest] = row
+        unreachable = self.unreachable()
+        doomed = [replace(row, state=BlobState.DELETING) for row in [*unreachable, *self.empty_packs()] if _name(row) in asked]
+        packs = {(row.domain, row.blob.digest) for row in doomed if row.is_pack}
+        along = [row for row in unreachable if row.state is BlobState.UPLOADING and (row.domain, row.pack) in packs]
+        for row in [*doomed, *along]:
+            self._table(row)[row.domain, row.blob.digest] = replace(row, state=BlobState.DELETING)
+        gone = {(row.domain, row.blob.digest) for row in doomed if not row.is_pack}
+        self.segments = {key: listed for key, listed in self.segments.items() if not gone & self._with_listed({key})}
         return doomed
 
     def forget(self, records: Sequence[BlobRecord]) -> None:
@@ -237,8 +313,17 @@ class MemoryLedger:
             there = self._table(row).get((row.domain, row.blob.digest))
             if there is not None and there.state is BlobState.DELETING and _name(there) == _name(row):
                 del self._table(row)[row.domain, row.blob.digest]
+                if row.is_pack:
+                    self._forget_members(row)
 
-    def _table(self, row: BlobRecord) -> dict[tuple[str, Digest], BlobRecord]:
+    def _forget_members(self, pack: BlobRecord) -> None:
+        for key, row in [(key, row) for key, row in self.rows.items() if (row.domain, row.pack) == (pack.domain, pack.blob.digest)]:
+            if row.state is BlobState.DELETING:
+                del self.rows[key]
+            else:
+                self.rows[key] = row.resting(None)
+
+    def _table(self, row: BlobRecord) -> dict[_Key, BlobRecord]:
         return self.containers if row.is_pack else self.rows
 
 

@@ -24,7 +24,7 @@ from lineage.model.names import LATEST, check_alias, check_collection, check_tag
 from lineage.model.project import ProjectRecord
 from lineage.model.retention import Policy
 from storage.blob.session import Count, Session
-from storage.digest import Blob
+from storage.digest import Blob, Digest
 from storage.entry import Entry, printable
 from storage.errors import listed
 from storage.manifest import Built, decode_segment
@@ -169,15 +169,17 @@ def _commit(
             if (latest and latest.id) != (base and base.id):
                 return None
         same = versions.live_of_digest(c, collection_id, str(built.manifest.digest))
+        blobs.commit_session(c, session.id, session.lost)
         if same is not None:
             if versions.is_recorded(c, same):
                 manifest_id = _hold(c, project.domain, built, same)
                 versions.attach(c, same, manifest_id, built.manifest.size, len(built.manifest))
-            blobs.commit_session(c, session.id, session.lost)
+            else:
+                _segments(c, project.domain, built)
             versions.touch(c, same, versions.next_order(c))
             version_id = same
         else:
-            version_id = _insert(c, project.domain, collection_id, checked, built, session, now)
+            version_id = _insert(c, project.domain, collection_id, checked, built, now)
         if run_id is not None:
             edges.add_logged(c, run_id, version_id, now, is_maker=same is None)
         collections.set_aliases(c, collection_id, version_id, checked.aliases, now)
@@ -188,7 +190,7 @@ def _commit(
         return version_id, same is None
 
 
-def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, built: Built, session: Session, now: int) -> int:
+def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, built: Built, now: int) -> int:
     manifest, draft = built.manifest, checked.draft
     number = collections.next_number(c, collection_id)
     order = versions.next_order(c)
@@ -208,18 +210,19 @@ def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, b
         history_step=draft.history_step,
     )
     _hold(c, domain, built, order)
-    blobs.commit_session(c, session.id, session.lost)
     return order
 
 
 def _hold(c: Connection, domain: str, built: Built, version_id: int) -> int:
-    """Let the version hold its segments, and through them its blobs; the number of its manifest's blob."""
-    manifest = built.manifest
-    segments = [
-        blobs.ensure_segment(
-            c, domain, segment, [entry.digest for entry in decode_segment(manifest.read(segment.digest)) if entry.digest is not None]
-        )
-        for segment in manifest.segments
-    ]
-    blobs.add_version_segments(c, version_id, segments)
-    return blobs.blob_id(c, domain, manifest.digest)
+    """Let the version hold its segments, and through them its blobs, all of which are live by now; the number of its manifest's blob."""
+    blobs.add_version_segments(c, version_id, _segments(c, domain, built))
+    return blobs.blob_id(c, domain, built.manifest.digest)
+
+
+def _segments(c: Connection, domain: str, built: Built) -> list[int]:
+    """The numbers of the segments; only those the catalogue does not know are looked into."""
+
+    def inside(segment: Digest) -> list[Digest]:
+        return [entry.digest for entry in decode_segment(built.manifest.read(segment)) if entry.digest is not None]
+
+    return blobs.ensure_segments(c, domain, built.manifest.segments, inside)

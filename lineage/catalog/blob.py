@@ -1,7 +1,11 @@
 """The ledger of `storage/ledger.py` in SQL, and what a commit does to it: segments, their blobs, and the flip from uploading to live.
 
 A blob is reachable when a live version's manifest is it, or a segment of a live version is it or lists it, or a run's sealed history is
-it. `_REACHED` says so once; reclaim, doom and verification all ask that one predicate. A pack is needed while a live blob rests in it.
+it; a writer protects it by a pin on it, on the pack it rests in, or on a segment that lists it. `_REACHED` says so once; reclaim, doom and
+verification all ask that one predicate. A pack is needed while a live blob rests in it.
+
+A new small blob costs one row of `blob`, and one of `segment_blob` for each new segment that lists it; nothing is written per blob by
+pinning it, flipping it or freeing it.
 """
 
 import secrets
@@ -19,6 +23,7 @@ from storage.manifest import Segment
 
 _REACHED = """(
   EXISTS (SELECT 1 FROM pin WHERE pin.blob_id = blob.id)
+  OR EXISTS (SELECT 1 FROM pin WHERE pin.blob_id = blob.pack_id)
   OR EXISTS (SELECT 1 FROM version WHERE version.manifest_id = blob.id AND version.state = 'live')
   OR EXISTS (SELECT 1 FROM segment JOIN version_segment ON version_segment.segment_id = segment.id WHERE segment.blob_id = blob.id)
   OR EXISTS (SELECT 1 FROM segment_blob JOIN version_segment ON version_segment.segment_id = segment_blob.segment_id
@@ -34,6 +39,16 @@ _HOLDS = """(
 """Why a pack stays; a session that placed blobs in it has pinned it."""
 
 _GONE = f"(blob.state = 'deleting' OR CASE blob.is_pack WHEN 1 THEN NOT {_HOLDS} ELSE NOT {_REACHED} END)"
+
+_DOOM_ALONG = f"UPDATE blob SET state = 'deleting' WHERE pack_id = ? AND state = 'uploading' AND NOT {_REACHED}"
+"""What goes with a pack."""
+
+_PIN = (
+    "INSERT INTO pin (session_id, blob_id, pack_id, start) "
+    "SELECT ?, blob.id, own.blob_id, CASE WHEN own.blob_id IS NULL THEN NULL ELSE blob.start END "
+    "FROM blob LEFT JOIN pin AS own ON own.session_id = ? AND own.blob_id = blob.pack_id"
+)
+"""A pin on a blob that rests in a pack of this very session says so: a commit leaves it there."""
 
 _SELECT = (
     "SELECT blob.*, pack.digest AS pack_digest, pack.generation AS pack_generation, pack.size AS pack_size "
@@ -97,8 +112,8 @@ class SqlLedger:
             for row in answer.values():
                 _require_same(row, wanted[str(row.blob.digest)])
             for chunk in chunks(wanted):
-                text = f"SELECT ?, id FROM blob WHERE domain = ? AND is_pack = 0 AND digest IN ({marks(len(chunk))})"
-                c.execute(f"INSERT INTO pin (session_id, blob_id) {text} ON CONFLICT DO NOTHING", (session, domain, *chunk))
+                listed = f"blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(chunk))})"
+                c.execute(f"{_PIN} WHERE {listed} ON CONFLICT DO NOTHING", (session, session, domain, *chunk))
         return answer
 
     def place(self, session: str, domain: str, pack: Blob, members: Sequence[Placement]) -> BlobRecord:
@@ -110,25 +125,43 @@ class SqlLedger:
             _require_same(_record(row), pack)
             c.execute("INSERT INTO pin (session_id, blob_id) VALUES (?, ?) ON CONFLICT DO NOTHING", (session, row["id"]))
             placed = c.executemany(
-                "UPDATE pin SET pack_id = ?, start = ? WHERE session_id = ? "
-                "AND blob_id = (SELECT id FROM blob WHERE domain = ? AND digest = ? AND is_pack = 0)",
-                [(row["id"], start, session, domain, str(digest)) for digest, start in members],
+                "INSERT INTO blob (domain, digest, size, checksum, state, is_pack, pack_id, start) VALUES (?, ?, ?, ?, 'uploading', 0, ?, ?) "
+                "ON CONFLICT (domain, digest, is_pack) DO UPDATE SET state = 'uploading', generation = blob.generation + 1, "
+                "pack_id = excluded.pack_id, start = excluded.start WHERE blob.state = 'deleting'",
+                [(domain, str(blob.digest), blob.size, blob.checksum, row["id"], start) for blob, start in members],
             ).rowcount
             if placed != len(members):
-                raise Corrupt(f"{len(members) - placed} blobs of a pack were never pinned: pin blobs before they are placed")
+                _place_beside(c, session, domain, row["id"], members)
         return _record(row)
+
+    def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
+        wanted = [str(digest) for digest in digests]
+        with self._catalog.read() as c:
+            known = [row["digest"] for row in _segments(c, domain, wanted)]
+        if not known:
+            return {}
+        with self._catalog.tx() as c:
+            held = _segments(c, domain, known)
+            pins = [(session, row["id"]) for row in held]
+            c.executemany("INSERT INTO pin (session_id, blob_id) VALUES (?, ?) ON CONFLICT DO NOTHING", pins)
+        return {record.blob.digest: record for record in map(_record, held)}
 
     def displace(self, records: Sequence[BlobRecord]) -> None:
         with self._catalog.tx() as c:
             c.executemany(
                 "UPDATE blob SET pack_id = NULL, start = NULL WHERE domain = ? AND digest = ? AND is_pack = 0 AND generation = ? AND start = ? "
-                "AND pack_id = (SELECT id FROM blob AS pack WHERE pack.domain = ? AND pack.digest = ? AND pack.is_pack = 1)",
+                "AND state = 'live' AND pack_id = (SELECT id FROM blob AS pack WHERE pack.domain = ? AND pack.digest = ? AND pack.is_pack = 1)",
                 [
                     (row.domain, str(row.blob.digest), row.generation, row.start, row.domain, str(row.pack))
                     for row in records
                     if row.pack is not None
                 ],
             )
+            _doubt(c, records)
+
+    def doubt(self, records: Sequence[BlobRecord]) -> None:
+        with self._catalog.tx() as c:
+            _doubt(c, records)
 
     def find(self, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         with self._catalog.read() as c:
@@ -173,6 +206,7 @@ class SqlLedger:
                 ).fetchone()
                 if row is not None:
                     _forget_segments(c, row["id"])
+                    c.execute(_DOOM_ALONG, (row["id"],))
                     doomed.append(_record(c.execute(_SELECT + "WHERE blob.id = ?", (row["id"],)).fetchone()))
         return doomed
 
@@ -193,6 +227,44 @@ def _upload(c: Connection, domain: str, blobs: Iterable[Blob], *, is_pack: bool)
         "ON CONFLICT (domain, digest, is_pack) DO UPDATE SET state = 'uploading', generation = blob.generation + 1, pack_id = NULL, start = NULL "
         "WHERE blob.state = 'deleting'",
         [(domain, str(blob.digest), blob.size, blob.checksum, is_pack) for blob in blobs],
+    )
+
+
+def _place_beside(c: Connection, session: str, domain: str, pack_id: int, members: Sequence[Placement]) -> None:
+    """Pin the members that are there already and rest elsewhere, and note beside each pin where it is in this pack."""
+    given = {str(blob.digest): (blob, start) for blob, start in members}
+    others = []
+    for chunk in chunks(given):
+        text = f"{_SELECT}WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(chunk))})"
+        for row in c.execute(text, (domain, *chunk)).fetchall():
+            blob, start = given[row["digest"]]
+            _require_same(_record(row), blob)
+            if row["pack_id"] != pack_id:
+                others.append((session, row["id"], pack_id, start))
+    c.executemany(
+        "INSERT INTO pin (session_id, blob_id, pack_id, start) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (session_id, blob_id) DO UPDATE SET pack_id = excluded.pack_id, start = excluded.start",
+        others,
+    )
+
+
+def _segments(c: Connection, domain: str, digests: Iterable[str]) -> list[Row]:
+    """The live blobs among these that are segments nobody doubts."""
+    found: list[Row] = []
+    for chunk in chunks(digests):
+        text = (
+            f"{_SELECT}JOIN segment ON segment.blob_id = blob.id WHERE blob.domain = ? AND blob.is_pack = 0 "
+            f"AND blob.digest IN ({marks(len(chunk))}) AND blob.state = 'live' AND segment.is_doubted = 0"
+        )
+        found += c.execute(text, (domain, *chunk))
+    return found
+
+
+def _doubt(c: Connection, records: Sequence[BlobRecord]) -> None:
+    c.executemany(
+        "UPDATE segment SET is_doubted = 1 WHERE id IN (SELECT segment_id FROM segment_blob JOIN blob ON blob.id = segment_blob.blob_id "
+        "WHERE blob.domain = ? AND blob.digest = ? AND blob.is_pack = 0)",
+        [(row.domain, str(row.blob.digest)) for row in records],
     )
 
 
@@ -225,6 +297,9 @@ def _forget(c: Connection, record: BlobRecord) -> None:
         "SELECT id FROM blob WHERE domain = ? AND digest = ? AND is_pack = ? AND generation = ? AND state = 'deleting'", _name(record)
     ).fetchone()
     if row is not None:
+        with_it = "SELECT id FROM blob WHERE pack_id = ? AND state = 'deleting'"
+        c.execute(f"UPDATE version SET manifest_id = NULL WHERE manifest_id IN ({with_it}) AND state <> 'live'", (row["id"],))
+        c.execute("DELETE FROM blob WHERE pack_id = ? AND state = 'deleting'", (row["id"],))
         c.execute("UPDATE blob SET pack_id = NULL, start = NULL WHERE pack_id = ?", (row["id"],))
         c.execute("UPDATE version SET manifest_id = NULL WHERE manifest_id = ? AND state <> 'live'", (row["id"],))
         c.execute("DELETE FROM blob WHERE id = ?", (row["id"],))
@@ -241,16 +316,30 @@ def is_open(c: Connection, session: str) -> bool:
     return c.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is not None
 
 
+_SHARE = (
+    "INSERT INTO pin (session_id, blob_id, pack_id, start) SELECT other.session_id, blob.id, blob.pack_id, blob.start "
+    "FROM pin AS mine JOIN blob ON blob.id = mine.blob_id "
+    "JOIN pin AS other ON other.blob_id = blob.pack_id AND other.session_id <> mine.session_id "
+    "WHERE mine.session_id = ? AND blob.pack_id IS NOT NULL AND (blob.state = 'uploading' OR mine.pack_id IS NOT NULL) "
+    "ON CONFLICT DO NOTHING"
+)
+"""What others protect by a pin on its pack only, they pin before it rests elsewhere."""
+
+
 def commit_session(c: Connection, session: str, lost: Iterable[Digest] = ()) -> None:
-    """What the session pinned is live from this transaction on, but for what it `lost`, and the session is over."""
+    """What the session pinned, and what rests in the packs it placed, is live from here on, but for what it `lost`; the session is over."""
     for chunk in chunks(lost):
         listed = f"SELECT id FROM blob WHERE is_pack = 0 AND digest IN ({marks(len(chunk))})"
         text = f"DELETE FROM pin WHERE session_id = ? AND blob_id IN ({listed})"
         c.execute(text, (session, *map(str, chunk)))
+    c.execute(_SHARE, (session,))
     c.execute(
         "UPDATE blob SET state = 'live', pack_id = pin.pack_id, start = pin.start FROM pin WHERE pin.session_id = ? AND pin.blob_id = blob.id "
         "AND (blob.state = 'uploading' OR (blob.state = 'live' AND blob.pack_id IS NOT NULL AND pin.pack_id IS NOT NULL))",
         (session,),
+    )
+    c.execute(
+        "UPDATE blob SET state = 'live' WHERE state = 'uploading' AND pack_id IN (SELECT blob_id FROM pin WHERE session_id = ?)", (session,)
     )
     end_session(c, session)
 
@@ -262,21 +351,46 @@ def blob_id(c: Connection, domain: str, digest: Digest) -> int:
     return int(row["id"])
 
 
-def ensure_segment(c: Connection, domain: str, segment: Segment, blobs: Iterable[Digest]) -> int:
-    """The number of a segment, with its list of blobs written when it is new."""
-    own = blob_id(c, domain, segment.digest)
-    row = c.execute("SELECT id FROM segment WHERE blob_id = ?", (own,)).fetchone()
-    if row is not None:
-        return int(row["id"])
+def ensure_segments(c: Connection, domain: str, segments: Sequence[Segment], listed: Callable[[Digest], Iterable[Digest]]) -> list[int]:
+    """The numbers of segments whose blobs are live by now; `listed` is asked for the blobs of those that are new.
+
+    Raises:
+        Corrupt: a segment, or what a new one lists, is not live: the commit has to fail.
+    """
+    known = {row["digest"]: row for row in _with_segments(c, domain, [str(segment.digest) for segment in segments])}
+    numbers: dict[Digest, int] = {}
+    for segment in segments:
+        if segment.digest in numbers:
+            continue
+        row = known.get(str(segment.digest))
+        if row is None:
+            raise Corrupt(f"{segment.digest} was never pinned: the commit would reference bytes that are not there")
+        numbers[segment.digest] = row["segment_id"] or _add_segment(c, domain, row["id"], segment, listed(segment.digest))
+        if row["is_doubted"]:
+            c.execute("UPDATE segment SET is_doubted = 0 WHERE id = ?", (row["segment_id"],))
+    return [numbers[segment.digest] for segment in segments]
+
+
+def _with_segments(c: Connection, domain: str, digests: Iterable[str]) -> Iterator[Row]:
+    for chunk in chunks(digests):
+        yield from c.execute(
+            "SELECT blob.id, blob.digest, segment.id AS segment_id, segment.is_doubted FROM blob LEFT JOIN segment ON segment.blob_id = blob.id "
+            f"WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.state = 'live' AND blob.digest IN ({marks(len(chunk))})",
+            (domain, *chunk),
+        ).fetchall()
+
+
+def _add_segment(c: Connection, domain: str, own: int, segment: Segment, blobs: Iterable[Digest]) -> int:
     cursor = c.execute("INSERT INTO segment (blob_id, entries, size) VALUES (?, ?, ?)", (own, segment.count, segment.size))
     number = int(cursor.lastrowid or 0)
     for chunk in chunks({str(digest) for digest in blobs}):
         written = c.execute(
-            f"INSERT INTO segment_blob SELECT ?, id FROM blob WHERE domain = ? AND is_pack = 0 AND digest IN ({marks(len(chunk))})",
+            "INSERT INTO segment_blob SELECT ?, id FROM blob "
+            f"WHERE domain = ? AND is_pack = 0 AND state = 'live' AND digest IN ({marks(len(chunk))})",
             (number, domain, *chunk),
         ).rowcount
         if written != len(chunk):
-            raise Corrupt("the commit would reference bytes that were never pinned")
+            raise Corrupt("the commit would reference bytes that were never pinned, or never stored")
     return number
 
 

@@ -10,9 +10,10 @@
             │           └─ type_policy, protected_alias
             └─ …       collection ── collection_tag, alias_event       version ── idempotency       counter, job
 
-A blob's `pack_id` is the row of the pack it rests in, `start` its place there; a pin's are where its session packed the blob, which a
-commit may make the blob's (the pack has a pin of its own, so that one needs no reference). A file may be stored whose bytes are those of a
-pack: `is_pack` keeps the two rows apart.
+A blob's `pack_id` is the row of the pack it rests in, `start` its place there. A pin on a pack holds all that rests in it; a pin's own
+`pack_id` and `start` are where its session packed a blob that rested elsewhere already, which a commit may make the blob's (the pack has a
+pin of its own, so that one needs no reference). A file may be stored whose bytes are those of a pack: `is_pack` keeps the two rows apart. A
+segment is doubted while bytes it lists were found wrong or missing: logging its content again takes nothing on trust then.
 
 Besides these sqlite-utils keeps its own table of migrations.
 
@@ -76,7 +77,8 @@ CREATE TABLE blob (
 ) STRICT;
 CREATE INDEX blob_in_pack ON blob (pack_id) WHERE pack_id IS NOT NULL;
 CREATE TABLE segment (
-  id INTEGER PRIMARY KEY, blob_id INTEGER NOT NULL UNIQUE REFERENCES blob, entries INTEGER NOT NULL, size INTEGER NOT NULL
+  id INTEGER PRIMARY KEY, blob_id INTEGER NOT NULL UNIQUE REFERENCES blob, entries INTEGER NOT NULL, size INTEGER NOT NULL,
+  is_doubted INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE segment_blob (
   segment_id INTEGER NOT NULL REFERENCES segment, blob_id INTEGER NOT NULL REFERENCES blob, PRIMARY KEY (segment_id, blob_id)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from storage.blob.backend import Staged
 from storage.blob.pool import pool
-from storage.blob.source import Source, patiently
+from storage.blob.source import Source, Stamp, patiently
 from storage.digest import Blob, Hasher
 from storage.errors import SourceChanged
 
@@ -27,10 +27,11 @@ _THREADS = max(2, min(8, os.cpu_count() or 2))
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A file taken in: its bytes, and whether its owner may execute it."""
+    """A file taken in: its bytes, whether its owner may execute it, and its stamp before and after it was read."""
 
     blob: Blob
     executable: bool
+    stamp: Stamp
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Small:
     data: bytes
 
 
-def peek(path: Path, algorithm: str) -> Small | None:
+def peek(path: str | Path, algorithm: str) -> Small | None:
     """A small file, read and hashed; `None` for one that is too large to hold.
 
     Raises:
@@ -50,23 +51,23 @@ def peek(path: Path, algorithm: str) -> Small | None:
     return patiently(lambda: _peek(path, algorithm))
 
 
-def _peek(path: Path, algorithm: str) -> Small | None:
+def _peek(path: str | Path, algorithm: str) -> Small | None:
     with Source(path) as source:
         if source.size > SMALL:
             return None
         data = source.whole()
-        return Small(Taken(Blob.of(data, algorithm), source.is_executable), data)
+        return Small(Taken(Blob.of(data, algorithm), source.is_executable, source.stamp), data)
 
 
-def peek_all(paths: Sequence[Path], algorithm: str) -> Iterator[tuple[Path, Small | None]]:
+def peek_all(paths: Sequence[str | Path], algorithm: str) -> Iterator[tuple[str | Path, Small | None]]:
     """Every path with what `peek` says of it, in order; a bounded number of them is read ahead."""
     if not paths:
         return
 
-    def share(at: int) -> list[tuple[Path, Small | None]]:
+    def share(at: int) -> list[tuple[str | Path, Small | None]]:
         return [(path, peek(path, algorithm)) for path in paths[at : at + _SHARE]]
 
-    running: deque[Future[list[tuple[Path, Small | None]]]] = deque()
+    running: deque[Future[list[tuple[str | Path, Small | None]]]] = deque()
     with pool(_THREADS) as threads:
         try:
             for at in range(0, len(paths), _SHARE):

@@ -1,35 +1,39 @@
 """One writer's session: bytes are taken in, made durable, and left for a commit to make them exist.
 
-    take ──▶ pin ──▶ stage what is not live ──▶ publish ──▶ (somebody's commit) ──▶ close
+    take ──▶ pin what seems to be live, and what is large ──▶ stage what is not ──▶ place packs, publish ──▶ (somebody's commit) ──▶ close
 
 Pins come before any belief that something is stored already, so nothing that a session relies on can be reclaimed under it. Small blobs
-go into packs: the ledger is told what is where in them just before they are published, and a commit makes that so. A session opens itself
-on first use; closing it takes back whatever was not committed and frees the pins, and is harmless after a commit, twice, or in a forked
-child, which has no part in its parent's session. One thread at a time.
+that are new go into packs and are pinned with the pack: the ledger is told what is where in it just before it is published, and a commit
+makes that so. A session opens itself on first use; closing it takes back whatever was not committed and frees the pins, and is harmless
+after a commit, twice, or in a forked child, which has no part in its parent's session. One thread at a time.
 
-Bytes are identified by what was read, never by a file's time or size: there is no cache here that could be fooled.
+Bytes are identified by what was read, never by a file's time or size. A caller who remembers what a file's bytes were says so with
+`assume`, and answers for it: nothing is believed stored for that before it was pinned (`settle`, or `hold_segments` for all of a segment).
 """
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
 from storage.blob.backend import Backend, Staged
 from storage.blob.batch import Batch
-from storage.blob.intake import Taken, measure, peek, peek_all, pour
-from storage.blob.pack import Pack
+from storage.blob.intake import Small, Taken, measure, peek, peek_all, pour
+from storage.blob.pack import Pack, read_footer
 from storage.blob.source import Source, patiently
 from storage.digest import Blob, Digest
-from storage.errors import BlobMissing, Refused, Unavailable, listed
+from storage.entry import printable
+from storage.errors import BlobMissing, Refused, SourceChanged, Unavailable, listed
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 PINS = 5000
-"""Digests pinned in one transaction."""
-_BATCH = 64 << 20
+"""Digests asked for, and pinned, at a time."""
+_FILES, _BYTES = 1000, 16 << 20
+"""Small files, and bytes of them, that are read before the ledger is asked for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,9 @@ class Count:
 
     def plus(self, size: int) -> "Count":
         return Count(self.blobs + 1, self.bytes + size)
+
+    def minus(self, size: int) -> "Count":
+        return Count(self.blobs - 1, self.bytes - size)
 
 
 class Place(Protocol):
@@ -77,6 +84,9 @@ class Session:
         self._batch = Batch(lambda: self._backend.stage(self.id), store.algorithm)
         self._packs: dict[Digest, BlobRecord] = {}
         """Packs this session placed blobs in."""
+        self._inside: dict[Digest, BlobRecord] = {}
+        """What is in those of them that were asked for it."""
+        self._assumed: dict[Digest, tuple[Blob, str]] = {}
         self._sizes: dict[str, int] = {}
         """Of packs that were asked for once: what is pinned in them keeps them."""
         self._safe: set[Digest] = set()
@@ -103,15 +113,15 @@ class Session:
         return blob
 
     def take_blobs(self, blobs: Sequence[tuple[Blob, bytes]]) -> None:
-        """As `take_bytes` for many whose digests are known: pinned `PINS` at a time. The blobs must be what their bytes are."""
+        """As `take_bytes` for many whose digests are known: `PINS` in one question. The blobs must be what their bytes are."""
         for at in range(0, len(blobs), PINS):
             part = blobs[at : at + PINS]
-            self._pin([blob for blob, _ in part])
+            self._look([blob for blob, _ in part])
             for blob, data in part:
-                if not self._is_known(blob.digest):
+                if not self._is_known(blob):
                     self._store(blob, data)
 
-    def take_file(self, path: Path, *, stable: bool = False) -> Taken:
+    def take_file(self, path: str | Path, *, stable: bool = False) -> Taken:
         """The blob of a regular file, pinned, and staged unless it is stored already.
 
         A large file is copied while it is hashed, since it could change in between. A caller who knows that nobody writes to it any more
@@ -128,28 +138,61 @@ class Session:
         self.take_blobs([(small.taken.blob, small.data)])
         return small.taken
 
-    def take_files(self, paths: Sequence[Path], progress: Callable[[int], None] | None = None) -> list[Taken]:
-        """As `take_file` for many, read and hashed by a few threads; the answers are in the order of `paths`.
+    def take_files(self, paths: Sequence[str | Path], progress: Callable[[int], None] | None = None) -> Iterator[Taken]:
+        """As `take_file` for many, one after the other as they are asked for, in the order of `paths`; what was answered is in the session.
 
-        `progress` is told, in this thread, how many bytes have just been taken.
+        `progress` is told how many bytes have just been taken.
         """
-        taken: list[Taken] = []
-        batch: list[tuple[Blob, bytes]] = []
+        waiting: list[Small] = []
         held = 0
         for path, small in peek_all(paths, self.store.algorithm):
             if small is not None:
-                taken.append(small.taken)
-                batch.append((small.taken.blob, small.data))
+                waiting.append(small)
                 held += len(small.data)
-            else:
-                taken.append(patiently(lambda path=path: self._take_large(path, stable=False)))  # type: ignore[misc]  # mypy cannot infer a lambda's default
-            if len(batch) >= PINS or held >= _BATCH:
-                self.take_blobs(batch)
-                batch, held = [], 0
-            if progress is not None:
-                progress(taken[-1].blob.size)
-        self.take_blobs(batch)
-        return taken
+            if small is None or len(waiting) >= _FILES or held >= _BYTES:
+                yield from self._take_small(waiting, progress)
+                waiting, held = [], 0
+            if small is None:
+                taken = patiently(lambda path=path: self._take_large(path, stable=False))  # type: ignore[misc]  # mypy cannot infer a lambda's default
+                _tell(progress, taken)
+                yield taken
+        yield from self._take_small(waiting, progress)
+
+    def _take_small(self, files: Sequence[Small], progress: Callable[[int], None] | None) -> Iterator[Taken]:
+        self.take_blobs([(small.taken.blob, small.data) for small in files])
+        for small in files:
+            _tell(progress, small.taken)
+            yield small.taken
+
+    def assume(self, blob: Blob, source: str) -> None:
+        """Note that the file at `source` is said to hold `blob`, unread: it counts as known, and is nothing before it is settled."""
+        self._assumed.setdefault(blob.digest, (blob, source))
+        self.known = self.known.plus(blob.size)
+
+    def hold_segments(self, digests: Sequence[Digest]) -> set[Digest]:
+        """Those that are segments of this store with all they list: pinned from now on, and so is what they list."""
+        held = self._ledger.hold_segments(self.id, self._domain, digests) if digests else {}
+        self._rows.update(held)
+        return {digest for digest, row in held.items() if self._is_known(row.blob, must_ask=True)}
+
+    def settle(self, digests: Iterable[Digest]) -> None:
+        """Of these, pin what was only assumed; what is not stored is taken from its source now.
+
+        Raises:
+            SourceChanged: a source does not hold any more what it was said to hold.
+            Missing, Unreadable, StoreFull, …: as `take_file`.
+        """
+        wanted = [self._assumed.pop(digest) for digest in dict.fromkeys(digests) if digest in self._assumed]
+        for at in range(0, len(wanted), PINS):
+            part = wanted[at : at + PINS]
+            self._look([blob for blob, _ in part])
+            self._read_again([(blob, source) for blob, source in part if not self._is_stored(blob)])
+
+    def _read_again(self, assumed: Sequence[tuple[Blob, str]]) -> None:
+        for (blob, source), taken in zip(assumed, self.take_files([source for _, source in assumed]), strict=True):
+            self.known = self.known.minus(blob.size)
+            if taken.blob != blob:
+                raise SourceChanged(f"{printable(source)} changed since it was looked at: wait until its writer is done, then call again")
 
     def keep(self, blobs: Iterable[Blob]) -> None:
         """Pin blobs that a base manifest brings along; nothing is read or written.
@@ -157,11 +200,13 @@ class Session:
         Raises:
             BlobMissing: listing those that are not live in this domain; nothing was pinned when none ever was.
         """
-        wanted = [blob for blob in {blob.digest: blob for blob in blobs}.values() if blob.digest not in self._rows]
+        wanted = [
+            blob for blob in {blob.digest: blob for blob in blobs}.values() if not (blob.digest in self._rows or blob.digest in self._safe)
+        ]
         for at in range(0, len(wanted), PINS):
             part = wanted[at : at + PINS]
             self._require_live(part, self._ledger.find(self._domain, [blob.digest for blob in part]))
-            self._pin(part)
+            self._rows.update(self._ledger.pin(self.id, self._domain, part))
             self._require_live(part, self._rows)
 
     def record(self, digest: Digest) -> BlobRecord:
@@ -170,9 +215,22 @@ class Session:
         Raises:
             BlobMissing: this session did not take it.
         """
-        if digest not in self._rows:
+        row = self._rows.get(digest) or self._found_inside(digest)
+        if row is None:
             raise BlobMissing(f"blob {digest} was not taken by this session: take it first")
-        return self._rows[digest]
+        return row
+
+    def _found_inside(self, digest: Digest) -> BlobRecord | None:
+        """Where a blob is in a pack of this session: the packs say so themselves, and are asked once."""
+        if digest not in self._inside:
+            for pack in self._packs.values():
+                members = read_footer(partial(self._range, pack.key), pack.blob.size)
+                rows = (BlobRecord(self._domain, member.blob, BlobState.UPLOADING).resting(pack, member.start) for member in members)
+                self._inside.update((row.blob.digest, row) for row in rows)
+        return self._inside.get(digest)
+
+    def _range(self, key: str, start: int, length: int) -> bytes:
+        return b"".join(self._backend.read(key, start, length))
 
     def publish(self) -> None:
         """Everything taken rests durable in the store when this returns; it exists once the ledger's commit says so.
@@ -214,8 +272,8 @@ class Session:
     def _retract(self) -> None:
         """Take back what nobody committed: what was refused leaves no trace. The ledger spares what somebody else relies on by now."""
         with suppress(Unavailable):  # what stays is garbage that reclaim finds
-            ours = [*self._rows.values(), *self._packs.values()]
-            doomed = self._ledger.doom([row for row in ours if row.state is BlobState.UPLOADING])
+            ours = [row for row in self._rows.values() if row.state is BlobState.UPLOADING and row.pack is None]
+            doomed = self._ledger.doom([*ours, *(pack for pack in self._packs.values() if pack.state is BlobState.UPLOADING)])
             for record in doomed:
                 self._backend.remove(record.key)
             if doomed:
@@ -227,11 +285,17 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _pin(self, blobs: Sequence[Blob]) -> None:
-        """Pin those that are new to this session; `_rows` then says how each stands."""
-        new = [blob for blob in {blob.digest: blob for blob in blobs}.values() if blob.digest not in self._rows]
-        if new:
-            self._rows.update(self._ledger.pin(self.id, self._domain, new))
+    def _look(self, blobs: Sequence[Blob]) -> None:
+        """Pin those that may be stored already, and those that will be on their own; the rest are pinned with their pack."""
+        session = self.id
+        new = [
+            blob for blob in {blob.digest: blob for blob in blobs}.values() if not (blob.digest in self._safe or blob.digest in self._rows)
+        ]
+        small = [blob.digest for blob in new if blob.size <= self.store.packed]
+        found = self._ledger.find(self._domain, small) if small else {}
+        pinned = [blob for blob in new if blob.size > self.store.packed or _is_live(found.get(blob.digest))]
+        if pinned:
+            self._rows.update(self._ledger.pin(session, self._domain, pinned))
 
     def _require_live(self, blobs: Sequence[Blob], rows: Mapping[Digest, BlobRecord]) -> None:
         gone = [blob.digest for blob in blobs if blob.digest not in rows or rows[blob.digest].state is not BlobState.LIVE]
@@ -240,18 +304,25 @@ class Session:
                 self._rows.pop(digest, None)
             raise BlobMissing(f"{len(gone)} blobs of the base version are not in this store: log their content again{listed(gone)}")
 
-    def _is_known(self, digest: Digest, *, must_ask: bool = False) -> bool:
-        """Is a pinned blob stored, or on its way in this session? Bytes that somebody else is uploading count as absent."""
-        row = self._rows[digest]
-        if digest not in self._safe and not (row.state is BlobState.LIVE and self._is_there(row, must_ask)):
-            return False
-        self._safe.add(digest)
-        self.known = self.known.plus(row.blob.size)
+    def _is_known(self, blob: Blob, *, must_ask: bool = False) -> bool:
+        """As `_is_stored`, and counted when it is."""
+        is_stored = self._is_stored(blob, must_ask=must_ask)
+        if is_stored:
+            self.known = self.known.plus(blob.size)
+        return is_stored
+
+    def _is_stored(self, blob: Blob, *, must_ask: bool = False) -> bool:
+        """Is a blob that was looked for there, or on its way in this session? What somebody else is uploading counts as absent."""
+        if blob.digest not in self._safe:
+            row = self._rows.get(blob.digest)
+            if row is None or row.state is not BlobState.LIVE or not self._is_there(row, must_ask):
+                return False
+            self._safe.add(blob.digest)
         return True
 
     def _is_there(self, row: BlobRecord, must_ask: bool) -> bool:
-        """Are the bytes of a live row really there? Where asking is dear the ledger is believed about small ones."""
-        if not (self._backend.is_near or must_ask):
+        """Are the bytes of a live row really there? Where asking is dear the ledger is believed about what rests in packs."""
+        if not (self._backend.is_near or must_ask or (row.pack is None and row.blob.size <= self.store.packed)):
             return True
         with suppress(BlobMissing):
             if row.is_whole(self._size(row)):
@@ -269,8 +340,8 @@ class Session:
 
     def _store(self, blob: Blob, data: bytes) -> None:
         """Stage bytes: in a pack when they are few, unless they are to replace an object of their own that was lost."""
-        row = self._rows[blob.digest]
-        if blob.size <= self.store.packed and (row.state is not BlobState.LIVE or row.pack is not None):
+        row = self._rows.get(blob.digest)
+        if blob.size <= self.store.packed and not (row is not None and row.state is BlobState.LIVE and row.pack is None):
             self._count(blob)
             self._batch.add(blob, data)
             return
@@ -280,11 +351,11 @@ class Session:
 
     def _place(self, pack: Pack) -> BlobRecord:
         """Tell the ledger of a pack; this session reads what is in it from there from now on."""
-        placed = self._ledger.place(self.id, self._domain, pack.blob, [(member.blob.digest, member.start) for member in pack.members])
+        placed = self._ledger.place(self.id, self._domain, pack.blob, [(member.blob, member.start) for member in pack.members])
         self._packs[pack.blob.digest] = placed
         for member in pack.members:
-            row = self._rows[member.blob.digest]
-            self._rows[member.blob.digest] = row.resting(placed, member.start)
+            if row := self._rows.get(member.blob.digest):
+                self._rows[member.blob.digest] = row.resting(placed, member.start)
         if placed.state is BlobState.LIVE:
             self._is_there(placed, must_ask=True)
         return placed
@@ -297,15 +368,15 @@ class Session:
         self._safe.add(blob.digest)
         self.stored = self.stored.plus(blob.size)
 
-    def _take_large(self, path: Path, *, stable: bool) -> Taken:
+    def _take_large(self, path: str | Path, *, stable: bool) -> Taken:
         """Stage while hashing, then pin, then drop the copy when it was not needed."""
         with Source(path) as source:
-            if stable and self._is_stored(blob := measure(source, self.store.algorithm)):
-                return Taken(blob, source.is_executable)
+            if stable and self._has(blob := measure(source, self.store.algorithm)):
+                return Taken(blob, source.is_executable, source.stamp)
         with Source(path) as source, self._backend.stage(self.id) as staged:
-            taken = Taken(pour(source, staged, self.store.algorithm), source.is_executable)
+            taken = Taken(pour(source, staged, self.store.algorithm), source.is_executable, source.stamp)
         try:
-            is_stored = self._is_stored(taken.blob)
+            is_stored = self._has(taken.blob)
         except BaseException:
             staged.drop()
             raise
@@ -315,9 +386,18 @@ class Session:
             self._hold(taken.blob, staged)
         return taken
 
-    def _is_stored(self, blob: Blob) -> bool:
-        self._pin([blob])
-        return self._is_known(blob.digest, must_ask=True)
+    def _has(self, blob: Blob) -> bool:
+        self._look([blob])
+        return self._is_known(blob, must_ask=True)
+
+
+def _is_live(row: BlobRecord | None) -> bool:
+    return row is not None and row.state is BlobState.LIVE
+
+
+def _tell(progress: Callable[[int], None] | None, taken: Taken) -> None:
+    if progress is not None:
+        progress(taken.blob.size)
 
 
 def sweep_dead(backend: Backend, ledger: Ledger) -> list[str]:

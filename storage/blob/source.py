@@ -17,6 +17,9 @@ from storage.blob.disk import refusal
 from storage.entry import printable
 from storage.errors import Missing, SourceChanged, StorageError, Unreadable, UnsafeLink, UnsupportedFile
 
+Stamp = tuple[int, int, int, int, int]
+"""What tells that a file was not changed: device, inode, size, mtime_ns, ctime_ns."""
+
 TRIES = 3
 """Readings of a file that keeps changing before we give up."""
 
@@ -55,6 +58,11 @@ class Source:
         return self._before.st_size
 
     @property
+    def stamp(self) -> Stamp:
+        """As the file was when it was opened; when all of it was read, so it still was."""
+        return stamp_of(self._before)
+
+    @property
     def is_executable(self) -> bool:
         return bool(self._before.st_mode & stat.S_IXUSR)
 
@@ -70,7 +78,7 @@ class Source:
             if count > self.size:
                 break
             yield piece
-        if count != self.size or _shape(self._before) != _shape(os.fstat(self._fd)):
+        if count != self.size or self.stamp != stamp_of(os.fstat(self._fd)):
             raise SourceChanged(f"{printable(str(self.path))} changed while it was read: wait until its writer is done, then call again")
 
     def whole(self) -> bytes:
@@ -100,7 +108,7 @@ def patiently(attempt: Callable[[], _Answer]) -> _Answer:
     return attempt()
 
 
-def _shape(about: os.stat_result) -> tuple[int, ...]:
+def stamp_of(about: os.stat_result) -> Stamp:
     return about.st_dev, about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
 

@@ -201,10 +201,8 @@ def condemned(backend: Backend, ledger: Ledger, record: BlobRecord, found: str) 
 
 
 def _put_aside(backend: Backend, ledger: Ledger, record: BlobRecord) -> bool:
-    if record.pack is None:
-        return backend.quarantine(record.key)
-    if not backend.copy_aside(record.key, record.start, record.blob.size):
-        return False
+    is_alone = record.pack is None
+    is_aside = backend.quarantine(record.key) if is_alone else backend.copy_aside(record.key, record.start, record.blob.size)
     with suppress(Exception):  # whatever a ledger refuses with must not hide the rot; the next reader finds it again
-        ledger.displace([record])
-    return True
+        (ledger.displace if is_aside else ledger.doubt)([record])
+    return is_aside

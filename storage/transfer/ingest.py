@@ -26,7 +26,7 @@ def ingest_tree(scan: Scan, session: Session, *, prefix: str = "", progress: Cal
     others += [Entry.link(under + link.path, under + link.target) for link in scan.links]
     names = [check_path(under + file.path) for file in scan.files]
 
-    taken = session.take_files([file.source for file in scan.files], progress)
+    taken = list(session.take_files([file.source for file in scan.files], progress))
 
     files = [Entry.file(name, one.blob.digest, one.blob.size, executable=one.executable) for name, one in zip(names, taken, strict=True)]
     return files + others

@@ -9,7 +9,7 @@ Subclass `LedgerContract` in a file pytest collects, and give it a fixture `hous
             return MemoryHouse()
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -27,8 +27,11 @@ class LedgerHouse(Protocol):
     ledger: Ledger
     domain: str
 
-    def commit(self, session: str, keep: Iterable[Digest]) -> None:
-        """Commit the session: its blobs become live, those in `keep` are needed by a version; the session ends."""
+    def commit(self, session: str, keep: Iterable[Digest], segments: Mapping[Digest, Sequence[Digest]] | None = None) -> None:
+        """Commit the session: its blobs become live, those in `keep` are needed by a version; the session ends.
+
+        `segments` says of some in `keep` which blobs they list; a version needs those too.
+        """
 
     def release(self, digest: Digest) -> None:
         """No version needs the blob any more."""
@@ -42,8 +45,8 @@ class MemoryHouse:
         self.ledger = MemoryLedger()
         self.domain = "d"
 
-    def commit(self, session: str, keep: Iterable[Digest]) -> None:
-        self.ledger.commit(session, keep)
+    def commit(self, session: str, keep: Iterable[Digest], segments: Mapping[Digest, Sequence[Digest]] | None = None) -> None:
+        self.ledger.commit(session, keep, segments)
 
     def release(self, digest: Digest) -> None:
         self.ledger.reachable.discard((self.domain, digest))
@@ -70,8 +73,7 @@ def unreachable(house: LedgerHouse) -> set[Digest]:
 def packed(house: LedgerHouse, pack: Blob, *blobs: Blob) -> BlobRecord:
     """Commit the blobs, needed by a version, in a pack, each starting where its place in the list says."""
     session = house.ledger.open_session()
-    house.ledger.pin(session, house.domain, blobs)
-    placed = house.ledger.place(session, house.domain, pack, [(blob.digest, number) for number, blob in enumerate(blobs)])
+    placed = house.ledger.place(session, house.domain, pack, [(blob, number) for number, blob in enumerate(blobs)])
     house.commit(session, [blob.digest for blob in blobs])
     return placed
 
@@ -263,25 +265,22 @@ class LedgerContract:
         assert {blob.digest for blob in known} == {digest for digest, row in rows.items() if row.state is BlobState.LIVE}
 
     def test_placing_says_where_to_publish(self, house: LedgerHouse) -> None:
-        """A pack is uploading once a blob is placed in it, listed among the packs and not among the blobs, and changes no blob's row yet."""
+        """A pack is uploading once blobs are placed in it, and listed among the packs only; what was unknown is uploading in it."""
         session = house.ledger.open_session()
-        [before] = house.ledger.pin(session, house.domain, [ONE]).values()
-        row = house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15)])
+        row = house.ledger.place(session, house.domain, PACK, [(ONE, 15)])
 
         assert (house.domain, PACK, BlobState.UPLOADING, 0, True) == (row.domain, row.blob, row.state, row.generation, row.is_pack)
-        assert row == house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15)])
-        assert ([row], [before], {}) == (
-            list(house.ledger.packs()),
-            list(house.ledger.records()),
-            dict(house.ledger.find(house.domain, [PACK.digest])),
-        )
-        assert pack_key(house.domain, PACK.digest) == row.key
+        assert row == house.ledger.place(session, house.domain, PACK, [(ONE, 15)])
+        assert ([row], {}) == (list(house.ledger.packs()), dict(house.ledger.find(house.domain, [PACK.digest])))
+        assert [BlobRecord(house.domain, ONE, BlobState.UPLOADING).resting(row, 15)] == list(house.ledger.records())
+        assert pack_key(house.domain, PACK.digest) == row.key == find(house, ONE).key
 
     def test_a_commit_says_where_a_blob_rests(self, house: LedgerHouse) -> None:
-        """What was placed rests there after the commit, what was not has an object of its own; the pack is live like its blobs."""
+        """What was placed rests there after the commit, pinned or not, what was not has an object of its own; the pack is live like its blobs."""
         session = house.ledger.open_session()
-        house.ledger.pin(session, house.domain, [ONE, TWO, THREE])
-        pack = house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15), (TWO.digest, 18)])
+        house.ledger.pin(session, house.domain, [ONE, THREE])
+        pack = house.ledger.place(session, house.domain, PACK, [(ONE, 15), (TWO, 18)])
+        house.ledger.pin(session, house.domain, [TWO])
         house.commit(session, [ONE.digest, TWO.digest, THREE.digest])
 
         assert [(PACK.digest, 15), (PACK.digest, 18), (None, 0)] == [
@@ -303,36 +302,98 @@ class LedgerContract:
         house.ledger.forget(house.ledger.doom(house.ledger.empty_packs()))
         assert ([], BlobState.LIVE) == (list(house.ledger.packs()), find(house, PACK).state)
 
-    def test_only_pinned_blobs_are_placed(self, house: LedgerHouse) -> None:
-        """Placing what the session never pinned is refused, and leaves no pack behind."""
+    @pytest.mark.fault("H13")
+    @pytest.mark.parametrize("wrong", [[(Blob(ONE.digest, 99, ONE.checksum), 15)], [(TWO, 0), (Blob(ONE.digest, 3, "0" * 32), 4)]])
+    def test_placing_another_size_is_a_conflict(self, house: LedgerHouse, wrong: list[tuple[Blob, int]]) -> None:
+        """A member or a pack that is recorded otherwise is refused, and nothing is left of the attempt."""
+        live(house, ONE)
+        packed(house, PACK, THREE)
         session = house.ledger.open_session()
-        house.ledger.pin(session, house.domain, [ONE])
-        house.ledger.pin(house.ledger.open_session(), house.domain, [TWO])
-        with pytest.raises(Corrupt, match="never pinned"):
-            house.ledger.place(session, house.domain, PACK, [(ONE.digest, 15), (TWO.digest, 18)])
+        with pytest.raises(Corrupt):
+            house.ledger.place(session, house.domain, OTHER, wrong)
+        with pytest.raises(Corrupt):
+            house.ledger.place(session, house.domain, Blob(PACK.digest, 1, PACK.checksum), [(TWO, 0)])
 
-        assert [] == list(house.ledger.packs())
+        assert [PACK.digest] == [row.blob.digest for row in house.ledger.packs()]
+        assert {ONE.digest, THREE.digest} == {row.blob.digest for row in house.ledger.records()}
 
     @pytest.mark.fault("I-01")
     def test_two_writers_pack_the_same_blob(self, house: LedgerHouse) -> None:
         """Of two sessions that pack one new blob at once, whoever commits says where it rests; one that never commits says nothing."""
         one, two = house.ledger.open_session(), house.ledger.open_session()
         for session, pack in ((one, PACK), (two, OTHER)):
-            house.ledger.pin(session, house.domain, [ONE])
-            house.ledger.place(session, house.domain, pack, [(ONE.digest, 15)])
-        assert [] == empty(house)
+            house.ledger.place(session, house.domain, pack, [(ONE, 15)])
+        assert ([], set()) == (empty(house), unreachable(house))
         house.commit(two, [ONE.digest])
-        assert OTHER.digest == find(house, ONE).pack
+        assert (BlobState.LIVE, OTHER.digest) == (find(house, ONE).state, find(house, ONE).pack)
         house.ledger.close_session(one)
 
         assert (OTHER.digest, [PACK.digest]) == (find(house, ONE).pack, empty(house))
+
+    @pytest.mark.fault("I-01", "I-09")
+    @pytest.mark.parametrize("aborts", [0, 1])
+    def test_one_of_two_writers_gives_up(self, house: LedgerHouse, aborts: int) -> None:
+        """Whichever of the two aborts and takes his pack back, the other's commit finds the blob in his own; nothing else is left."""
+        packs, sessions = (PACK, OTHER), (house.ledger.open_session(), house.ledger.open_session())
+        rows = [
+            house.ledger.place(session, house.domain, pack, [(ONE, 15), (extra, 20)])
+            for session, pack, extra in zip(sessions, packs, (TWO, THREE), strict=True)
+        ]
+        house.ledger.close_session(sessions[aborts])
+        doomed = house.ledger.doom([rows[aborts]])
+        assert [packs[aborts].digest] == [row.blob.digest for row in doomed]
+        house.ledger.forget(doomed)
+        house.commit(sessions[1 - aborts], [ONE.digest, (THREE, TWO)[aborts].digest])
+
+        kept = packs[1 - aborts].digest
+        assert ([kept], {kept}) == ([row.blob.digest for row in house.ledger.packs()], {row.pack for row in house.ledger.records()})
+        assert {ONE.digest, (THREE, TWO)[aborts].digest} == {row.blob.digest for row in house.ledger.records()}
+
+    @pytest.mark.fault("I-06", "I-07")
+    @pytest.mark.parametrize("how", ["packed", "alone", "moved"])
+    def test_what_a_session_relies_on_may_move_and_stays(self, house: LedgerHouse, how: str) -> None:
+        """When another's commit lets a blob rest outside the pack a session has placed it in, and nobody else needs it then, it stays."""
+        if how == "moved":
+            packed(house, PACK, ONE, TWO)
+            house.release(ONE.digest)
+        one, two = house.ledger.open_session(), house.ledger.open_session()
+        house.ledger.place(one, house.domain, PACK, [(ONE, 0), (TWO, 1)])
+        if how == "alone":
+            house.ledger.pin(two, house.domain, [ONE])
+        else:
+            house.ledger.place(two, house.domain, OTHER, [(ONE, 15)])
+        house.commit(two, [])
+        moved = find(house, ONE)
+        assert (BlobState.LIVE, None if how == "alone" else OTHER.digest) == (moved.state, moved.pack)
+
+        assert ([], set()) == (house.ledger.doom([moved]), unreachable(house))
+        house.commit(one, [ONE.digest])
+        assert BlobState.LIVE is find(house, ONE).state
+        assert set() == unreachable(house) - {TWO.digest}
+
+    @pytest.mark.fault("I-26")
+    def test_a_pack_takes_along_what_never_became_live(self, house: LedgerHouse) -> None:
+        """A pack that nobody committed is doomed with all that is uploading in it, and forgotten with it; what another pinned stays."""
+        session, other = house.ledger.open_session(), house.ledger.open_session()
+        row = house.ledger.place(session, house.domain, PACK, [(ONE, 0), (TWO, 3), (THREE, 7)])
+        house.ledger.pin(other, house.domain, [THREE])
+        house.ledger.close_session(session)
+        doomed = house.ledger.doom([row])
+        states = {record.blob: record.state for record in house.ledger.records()}
+        assert {ONE: BlobState.DELETING, TWO: BlobState.DELETING, THREE: BlobState.UPLOADING} == states
+        again = house.ledger.pin(other, house.domain, [TWO])[TWO.digest]
+        house.ledger.forget(doomed)
+
+        assert ([PACK], []) == ([record.blob for record in doomed], list(house.ledger.packs()))
+        assert (1, None) == (again.generation, again.pack)
+        assert {TWO: None, THREE: None} == {record.blob: record.pack for record in house.ledger.records()}
 
     def test_a_pack_that_was_lost_is_replaced(self, house: LedgerHouse) -> None:
         """A live blob in a pack that is packed again rests in the new one after the commit, and the old one is empty then."""
         packed(house, PACK, ONE)
         session = house.ledger.open_session()
         house.ledger.pin(session, house.domain, [ONE])
-        house.ledger.place(session, house.domain, OTHER, [(ONE.digest, 99)])
+        house.ledger.place(session, house.domain, OTHER, [(ONE, 99)])
         assert PACK.digest == find(house, ONE).pack
         house.commit(session, [])
 
@@ -357,15 +418,14 @@ class LedgerContract:
         assert [PACK.digest] == empty(house)
 
         session = house.ledger.open_session()
-        house.ledger.pin(session, house.domain, [THREE])
-        house.ledger.place(session, house.domain, PACK, [(THREE.digest, 15)])
+        house.ledger.place(session, house.domain, PACK, [(THREE, 15)])
         assert ([], []) == (empty(house), house.ledger.doom([pack]))
         house.ledger.close_session(session)
         gone = house.ledger.doom(house.ledger.empty_packs())
         assert [(PACK.digest, BlobState.DELETING)] == [(row.blob.digest, row.state) for row in gone]
         house.ledger.forget(gone)
         house.ledger.forget(doomed)
-        assert ([], [THREE.digest]) == (list(house.ledger.packs()), [row.blob.digest for row in house.ledger.records()])
+        assert ([], []) == (list(house.ledger.packs()), list(house.ledger.records()))
 
     @pytest.mark.fault("I-11")
     def test_placing_in_a_pack_that_goes_starts_a_generation(self, house: LedgerHouse) -> None:
@@ -390,3 +450,43 @@ class LedgerContract:
         assert (BlobState.LIVE, None, PACK.digest) == (find(house, ONE).state, find(house, ONE).pack, find(house, TWO).pack)
         house.ledger.displace([replace(find(house, TWO), start=99), stale])
         assert PACK.digest == find(house, TWO).pack
+
+    def test_segments_are_held_with_what_they_list(self, house: LedgerHouse) -> None:
+        """Of some digests those that are segments of live content are pinned, each protecting what it lists; the others are left out."""
+        session = house.ledger.open_session()
+        house.ledger.pin(session, house.domain, [ONE, TWO, THREE])
+        house.commit(session, [THREE.digest], {THREE.digest: [ONE.digest, TWO.digest]})
+        house.release(THREE.digest)
+        again = house.ledger.open_session()
+        held = house.ledger.hold_segments(again, house.domain, [THREE.digest, ONE.digest, PACK.digest])
+
+        assert {THREE.digest: find(house, THREE)} == dict(held)
+        assert (set(), []) == (unreachable(house), house.ledger.doom([find(house, ONE), find(house, THREE)]))
+        assert {} == dict(house.ledger.hold_segments(again, "elsewhere", [THREE.digest]))
+        house.ledger.close_session(again)
+        assert {ONE.digest, TWO.digest, THREE.digest} == unreachable(house)
+
+    @pytest.mark.fault("I-01")
+    def test_a_segment_that_lost_a_blob_is_not_held(self, house: LedgerHouse) -> None:
+        """Once a blob it lists was doomed, or the segment itself, a segment is a blob like any other until a commit brings it anew."""
+        for gone in (ONE, THREE):
+            session = house.ledger.open_session()
+            house.ledger.pin(session, house.domain, [ONE, THREE])
+            house.commit(session, [THREE.digest], {THREE.digest: [ONE.digest]})
+            house.release(THREE.digest)
+            house.ledger.doom([find(house, gone)])
+
+            assert {} == dict(house.ledger.hold_segments(house.ledger.open_session(), house.domain, [THREE.digest]))
+            house.ledger.forget(house.ledger.doom(house.ledger.unreachable()))
+
+    @pytest.mark.fault("H14", "I-31")
+    @pytest.mark.parametrize("how", ["displace", "doubt"])
+    def test_a_doubted_segment_is_not_held(self, house: LedgerHouse, how: str) -> None:
+        """A segment that lists a blob whose bytes were found wrong is not taken on trust, until a commit brings it again."""
+        for _ in range(2):
+            session = house.ledger.open_session()
+            house.ledger.pin(session, house.domain, [ONE, THREE])
+            house.commit(session, [THREE.digest], {THREE.digest: [ONE.digest]})
+            assert {THREE.digest} == set(house.ledger.hold_segments(house.ledger.open_session(), house.domain, [THREE.digest]))
+            getattr(house.ledger, how)([find(house, ONE)])
+            assert {} == dict(house.ledger.hold_segments(house.ledger.open_session(), house.domain, [THREE.digest]))

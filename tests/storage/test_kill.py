@@ -54,7 +54,7 @@ def write(root: Path, source: Path, packed: int) -> Store:
     ledger = MemoryLedger()
     store = Store(Home.create_or_open(root).backend, ledger, "d", packed=packed)
     with store.session() as session:
-        taken = session.take_files([source / name for name in CONTENTS])
+        taken = list(session.take_files([source / name for name in CONTENTS]))
         session.publish()
         ledger.commit(session.id, [one.blob.digest for one in taken])
     return store

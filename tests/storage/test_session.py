@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from storage.blob import session as sessions
 from storage.blob import source
 from storage.blob.intake import SMALL
 from storage.blob.local import LocalBackend
 from storage.blob.memory import MemoryBackend
 from storage.blob.session import Count, Session, sweep_dead
+from storage.blob.source import stamp_of
 from storage.blob.store import Store
 from storage.digest import Blob
 from storage.errors import BlobMissing, Missing, Refused, SourceChanged, StoreFull, Unavailable, UnsafeLink, UnsupportedFile
@@ -37,8 +39,10 @@ class TestTaking:
         """Opening, publishing and closing an unused session touches neither disk nor ledger."""
         with shelf.store.session() as session:
             session.publish()
-            assert [] == session.take_files([])
+            assert [] == list(session.take_files([]))
             session.keep([])
+            session.settle([Blob.of(b"never assumed").digest])
+            assert set() == session.hold_segments([])
 
         assert ([], {}) == (effects, shelf.ledger.pins)
 
@@ -95,31 +99,56 @@ class TestTaking:
         (tree / "7").chmod(0o755)
         told: list[int] = []
         with shelf.store.session() as session:
-            taken = session.take_files([tree / f"{number}" for number in range(len(contents))], told.append)
+            taken = list(session.take_files([tree / f"{number}" for number in range(len(contents))], told.append))
             session.publish()
             shelf.ledger.commit(session.id, [])
 
         assert [Blob.of(data) for data in contents] == [one.blob for one in taken]
         assert [number == 7 for number in range(len(contents))] == [one.executable for one in taken]
+        assert [stamp_of((tree / f"{number}").stat()) for number in range(len(contents))] == [one.stamp for one in taken]
         assert sum(map(len, contents)) == sum(told)
         assert all(data == shelf.store.read(one.blob.digest) for data, one in zip(contents, taken, strict=True))
 
-    def test_pins_many_in_one_question(self, shelf: Shelf, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        """A thousand small files are one transaction of the ledger."""
-        asked: list[int] = []
-        pin = shelf.ledger.pin
+    def test_asks_for_many_in_one_question(self, shelf: Shelf, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A thousand small files are one question to the ledger, and one change when they are known: no matter how they rest."""
+        asked: list[tuple[str, int]] = []
+        for name in ("find", "pin", "place"):
+            real = getattr(MemoryLedger, name)
 
-        def counting(session: str, domain: str, blobs: list[Blob]) -> object:
-            asked.append(len(blobs))
-            return pin(session, domain, blobs)
+            def counting(self: MemoryLedger, *given: object, name: str = name, real: Callable[..., object] = real) -> object:
+                asked.append((name, len(given[-1])))  # type: ignore[arg-type]
+                return real(self, *given)
 
-        monkeypatch.setattr(shelf.ledger, "pin", counting)
+            monkeypatch.setattr(MemoryLedger, name, counting)
         for number in range(1000):
             (tree / f"{number}").write_bytes(b"%d" % number)
-        with shelf.store.session() as session:
-            session.take_files(sorted(tree.iterdir()))
+        together = shelf.store.packed > 0
+        for wanted in (
+            [("find", 1000), ("place", 1000)] if together else [("pin", 1000)],
+            [("find", 1000), ("pin", 1000)] if together else [("pin", 1000)],
+        ):
+            asked.clear()
+            with shelf.store.session() as session:
+                taken = list(session.take_files(sorted(tree.iterdir())))
+                session.publish()
+                shelf.ledger.commit(session.id, [one.blob.digest for one in taken])
+            assert wanted == asked
 
-        assert [1000] == asked
+    def test_files_stream(self, shelf: Shelf, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Files are read as their answers are asked for, not all at once; what was answered is stored when it is published."""
+        monkeypatch.setattr(sessions, "_FILES", 10)
+        for number in range(500):
+            (tree / f"{number}").write_bytes(b"%d" % number)
+        with shelf.store.session() as session:
+            answers = session.take_files([tree / f"{number}" for number in range(500)])
+            first = [next(answers).blob for _ in range(7)]
+            (tree / "499").unlink()
+            with pytest.raises(Missing):
+                list(answers)
+            session.publish()
+            shelf.ledger.commit(session.id, [blob.digest for blob in first])
+
+        assert [b"%d" % number for number in range(7)] == [shelf.store.read(blob.digest) for blob in first]
 
     def test_a_rotten_or_lost_object_is_stored_again(self, shelf: Shelf) -> None:
         """A live blob whose file is gone or has another size counts as absent: logging its content heals the store."""
@@ -177,6 +206,81 @@ class TestKeeping:
         assert [] == list(shelf.ledger.records())
 
 
+class TestAssuming:
+    """A caller remembers what a file's bytes were, and the session does not read it again."""
+
+    @pytest.fixture
+    def source(self, tmp_path: Path) -> Path:
+        (tmp_path / "source").write_bytes(b"content")
+        return tmp_path / "source"
+
+    def test_what_is_stored_is_not_read(self, shelf: Shelf, tmp_path: Path) -> None:
+        """What was assumed and is stored is pinned when it is settled, and counts as known; its source is not even opened."""
+        [digest] = shelf.put(b"content")
+        shelf.ledger.reachable.clear()
+        with shelf.store.session() as session:
+            session.assume(Blob.of(b"content"), str(tmp_path / "not there"))
+            assert (Count(), Count(1, 7)) == (session.stored, session.known)
+            session.settle([digest, digest, Blob.of(b"other").digest])
+            session.settle([digest])
+            assert (Count(), Count(1, 7), []) == (session.stored, session.known, shelf.ledger.unreachable())
+
+    @pytest.mark.fault("I-01", "G02")
+    def test_what_is_not_stored_is_read(self, shelf: Shelf, source: Path) -> None:
+        """What was assumed and is not live, or has lost its bytes, is taken from its source, and is no different then."""
+        blob = Blob.of(b"content")
+        for is_lost in (False, True):
+            with shelf.store.session() as session:
+                session.assume(blob, str(source))
+                session.settle([blob.digest])
+                assert (Count(1, 7), Count()) == (session.stored, session.known)
+                session.publish()
+                shelf.ledger.commit(session.id, [blob.digest])
+            assert b"content" == shelf.store.read(blob.digest)
+            if not is_lost:
+                shelf.object(blob.digest).unlink()
+
+    @pytest.mark.fault("F08", "F15")
+    def test_what_changed_is_refused(self, shelf: Shelf, source: Path) -> None:
+        """What has to be read again and holds other bytes than were assumed is refused, and leaves nothing."""
+        with shelf.store.session() as session:
+            session.assume(Blob.of(b"before"), str(source))
+            with pytest.raises(SourceChanged, match="source"):
+                session.settle([Blob.of(b"before").digest])
+        assert ([], []) == (list(shelf.ledger.records()), shelf.leftovers())
+
+    @pytest.mark.fault("I-07", "G02")
+    def test_a_held_segment_protects_what_it_lists(self, shelf: Shelf) -> None:
+        """Segments that are known are held in one question; what they list needs no word, stays, and can be committed again."""
+        blobs = [Blob.of(data) for data in (b"one", b"two", b"segment")]
+        with shelf.store.session() as session:
+            session.take_blobs([(blob, data) for blob, data in zip(blobs, (b"one", b"two", b"segment"), strict=True)])
+            session.publish()
+            shelf.ledger.commit(session.id, [], {blobs[2].digest: [blobs[0].digest, blobs[1].digest]})
+        with shelf.store.session() as session:
+            for blob in blobs[:2]:
+                session.assume(blob, "/not/there")
+            assert {blobs[2].digest} == session.hold_segments([blobs[2].digest, blobs[0].digest])
+            assert ([], Count(3, 13)) == (shelf.ledger.unreachable(), session.known)
+            session.publish()
+            shelf.ledger.commit(session.id, [blobs[2].digest])
+        assert [] == shelf.ledger.unreachable()
+
+    def test_a_segment_without_bytes_is_not_held(self, shelf: Shelf) -> None:
+        """A segment whose own bytes are gone is not held: taking it again heals it."""
+        with shelf.store.session() as session:
+            blob = session.take_bytes(b"segment")
+            session.publish()
+            shelf.ledger.commit(session.id, [], {blob.digest: []})
+        shelf.object(blob.digest).unlink()
+        with shelf.store.session() as session:
+            assert set() == session.hold_segments([blob.digest])
+            session.take_bytes(b"segment")
+            session.publish()
+            shelf.ledger.commit(session.id, [])
+        assert b"segment" == shelf.store.read(blob.digest)
+
+
 class TestSources:
     @pytest.mark.fault("F01", "F05", "F06", "F10")
     @pytest.mark.timeout(10)
@@ -198,7 +302,7 @@ class TestSources:
             with pytest.raises(wanted, match="it"):
                 session.take_file(tmp_path / "it")
             with pytest.raises(wanted):
-                session.take_files([tmp_path / "it"])
+                list(session.take_files([str(tmp_path / "it")]))
 
         assert ([], []) == (shelf.leftovers(), list(shelf.ledger.records()))
 
@@ -443,7 +547,7 @@ class TestFullDisk:
         before = untouched(tree)
 
         def write(session: Session) -> None:
-            session.take_files([tree / "a", tree / "b", big])
+            list(session.take_files([tree / "a", tree / "b", big]))
             session.publish()
 
         with shelf.store.session() as session:

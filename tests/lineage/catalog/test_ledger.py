@@ -1,6 +1,6 @@
 """The ledger in SQL keeps the laws of ledgers."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
@@ -30,17 +30,18 @@ class SqlHouse:
         self.domain = place.domain
         self.versions: dict[Digest, int] = {}
 
-    def commit(self, session: str, keep: Iterable[Digest]) -> None:
+    def commit(self, session: str, keep: Iterable[Digest], segments: Mapping[Digest, Sequence[Digest]] | None = None) -> None:
         with self.catalog.tx() as c:
-            for digest in keep:
-                self.versions[digest] = self._version(c, digest)
             blobs.commit_session(c, session)
+            for digest in keep:
+                self.versions[digest] = self._version(c, digest, (segments or {}).get(digest, [digest]))
 
-    def _version(self, c: Connection, digest: Digest) -> int:
+    def _version(self, c: Connection, digest: Digest, listed: Sequence[Digest]) -> int:
         order = versions.next_order(c)
         number = collections.next_number(c, self.collection)
         versions.insert(c, order, self.collection, number, str(digest), 1, manifest_id=blobs.blob_id(c, self.domain, digest))
-        blobs.add_version_segments(c, order, [blobs.ensure_segment(c, self.domain, Segment(digest, 1, 1), [digest])])
+        segment = Segment(digest, len(listed), 1)
+        blobs.add_version_segments(c, order, blobs.ensure_segments(c, self.domain, [segment], lambda _: listed))
         return order
 
     def release(self, digest: Digest) -> None:
@@ -68,12 +69,13 @@ def test_a_segments_blobs_are_reached_through_any_live_version(catalog: Catalog)
     house.ledger.pin(session, house.domain, [shared, one, two])
     orders = []
     with catalog.tx() as c:
+        blobs.commit_session(c, session)
         for segment in (one, two):
             order, number = versions.next_order(c), collections.next_number(c, house.collection)
             versions.insert(c, order, house.collection, number, str(segment.digest), 1)
-            blobs.add_version_segments(c, order, [blobs.ensure_segment(c, house.domain, Segment(segment.digest, 1, 1), [shared.digest])])
+            held = blobs.ensure_segments(c, house.domain, [Segment(segment.digest, 1, 1)], lambda _: [shared.digest])
+            blobs.add_version_segments(c, order, held)
             orders.append(order)
-        blobs.commit_session(c, session)
 
     assert [] == house.ledger.unreachable()
     for order, left in zip(orders, ({one.digest}, {one.digest, two.digest, shared.digest}), strict=True):
@@ -84,12 +86,33 @@ def test_a_segments_blobs_are_reached_through_any_live_version(catalog: Catalog)
 
 @pytest.mark.fault("I-01")
 def test_a_commit_of_what_was_never_pinned_is_refused(catalog: Catalog) -> None:
-    """A segment that lists a blob the ledger does not know, or is none itself, makes the whole commit fail."""
+    """A segment that lists a blob the ledger does not know or that never became live, or is none itself, makes the whole commit fail."""
     house = SqlHouse(catalog)
-    known, unknown = Blob.of(b"known"), Blob.of(b"unknown")
-    house.ledger.pin(house.ledger.open_session(), house.domain, [known])
-    for segment, listed in ((known.digest, [unknown.digest]), (unknown.digest, [known.digest])):
+    known, unknown, waiting = Blob.of(b"known"), Blob.of(b"unknown"), Blob.of(b"somebody is uploading it")
+    house.ledger.pin(house.ledger.open_session(), house.domain, [waiting])
+    session = house.ledger.open_session()
+    house.ledger.pin(session, house.domain, [known])
+    house.commit(session, [])
+    for segment, listed in ((known, [unknown]), (unknown, [known]), (known, [known, waiting]), (waiting, [known])):
         with pytest.raises(Corrupt, match="never pinned"), catalog.tx() as c:
-            blobs.ensure_segment(c, house.domain, Segment(segment, 1, 1), listed)
+            blobs.ensure_segments(
+                c, house.domain, [Segment(segment.digest, 1, 1)], lambda _, listed=listed: [blob.digest for blob in listed]
+            )  # type: ignore[misc]
     with catalog.read() as c:
         assert 0 == c.execute("SELECT count(*) FROM segment").fetchone()[0]
+
+
+def test_packing_writes_one_row_a_blob(catalog: Catalog) -> None:
+    """A thousand small blobs are a thousand rows and three pins at most, and their commit writes no row twice."""
+    house = SqlHouse(catalog)
+    members = [(Blob.of(b"%d" % number), number) for number in range(1000)]
+    session = house.ledger.open_session()
+    with catalog.read() as c:
+        before = c.total_changes
+    house.ledger.place(session, house.domain, Blob.of(b"pack"), members)
+    with catalog.read() as c:
+        assert 1000 + 2 == c.total_changes - before
+        assert 1 == c.execute("SELECT count(*) FROM pin").fetchone()[0]
+    house.commit(session, [])
+    with catalog.read() as c:
+        assert [("live", 1001)] == [tuple(row) for row in c.execute("SELECT state, count(*) FROM blob GROUP BY state")]
