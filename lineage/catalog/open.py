@@ -123,6 +123,8 @@ class Catalog:
             self._check(connection)
             connection.execute(f"PRAGMA journal_mode = {self._journal_mode}")
             if schema.version(connection) < schema.VERSION:
+                with disk.refusals(self.root):
+                    disk.anchor(self.root)  # so that whoever finds tables knows that the store they are in will not be lost
                 if schema.version(connection):
                     self._backup_to(self.path.with_suffix(f".before-{schema.VERSION}.sqlite"))
                 with self.tx() as writing:

@@ -217,6 +217,13 @@ def make_directories(path: Path, mode: int = 0o775) -> None:
         flush_directory(directory.parent)
 
 
+def anchor(path: Path) -> None:
+    """The names in directory `path`, and those that lead to it, survive a power loss, whoever made them: their maker may have died early."""
+    for directory in (path, *path.parents):
+        with suppress(PermissionError):  # whoever may not open it cannot have made a name in it
+            flush_directory(directory)
+
+
 def write_durably(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = True) -> bool:
     """Write the small file `path`, so that readers see all of it or what was there before, now and after a power loss.
 

@@ -34,6 +34,8 @@ class Journal:
             BeingWritten: it is open already, here or in another process.
         """
         self.path = path
+        self._is_named = False
+        """Is the file's name known to be durable? Whoever made it may have died before he flushed the directory."""
         with disk.refusals(path):
             disk.make_directories(path.parent)
             self._descriptor = _locked(path)
@@ -58,6 +60,9 @@ class Journal:
         """Every record so far survives a power loss."""
         with disk.refusals(self.path):
             disk.flush(self._descriptor, self.path)
+            if not self._is_named:
+                disk.flush_directory(self.path.parent)
+                self._is_named = True
 
     def close(self) -> None:
         if self._descriptor >= 0:

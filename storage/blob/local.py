@@ -7,7 +7,7 @@
 
 Publishing: the mode is set and the file flushed, then it is linked to its name, which never replaces anything, then every directory
 that got a name is flushed, once. A directory's own name is flushed too, the first time this process relies on it, whoever made it: its
-maker may have died before flushing. When a key is there already, its file is flushed all the same, for the same reason.
+maker may have died before flushing. A file that has a key already was flushed before it got it, so only its name is.
 
 It holds no descriptor and no thread between calls, so it may be used from any thread and after any fork.
 """
@@ -90,7 +90,7 @@ class LocalBackend(Backend):
                 # Not made yet, or removed by a publish of the same session just now.
                 if not self.root.is_dir():
                     raise self._gone()
-                disk.make_directories(path.parent.parent)
+                disk.mkdir(path.parent.parent)  # what is staged need not outlive a power loss, nor its directories
                 disk.mkdir(path.parent, 0o700)
 
     def publish(self, staged: Sequence[tuple[Staged, str]]) -> None:
@@ -120,14 +120,13 @@ class LocalBackend(Backend):
         there = os.stat(target, follow_symlinks=False)
         if not stat.S_ISREG(there.st_mode) or there.st_size != piece.size:
             raise Corrupt(f"{target} holds {there.st_size} bytes where {piece.size} belong: verify the store, which moves it aside")
-        disk.seal(target)
 
     def _make_directory(self, directory: Path) -> None:
         if not self.root.is_dir():
             raise self._gone()
         for path in (*reversed(directory.relative_to(self.root).parents[:-1]), directory.relative_to(self.root)):
-            self._anchored.discard(self.root / path)
-            disk.mkdir(self.root / path)
+            if disk.mkdir(self.root / path):
+                self._anchored.discard(self.root / path)
 
     def _flush_names(self, touched: set[Path]) -> None:
         new: set[Path] = set()
