@@ -88,7 +88,11 @@ def python_tool(name: str, interpreter: Path) -> Tool:
             return None if "KeyError" in ended.stderr[-200:] else pytest.fail(f"{name} {verb}: {ended.stderr[-2000:]}")
         return float(ended.stdout.split()[-1])
 
-    return Tool(name, lambda place, path: ask("log", path, place.home), lambda place, target: ask("down", target, place.home))
+    def first(place: Place) -> None:
+        if name == "lineage":
+            command(interpreter, "-m", "lineage", "init", "--home", place.home / "store", cwd=ROOT)
+
+    return Tool(name, lambda place, path: ask("log", path, place.home), lambda place, target: ask("down", target, place.home), first)
 
 
 def dvc(program: Path) -> Tool:
