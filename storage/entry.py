@@ -29,6 +29,7 @@ MAX_DEPTH = 64
 CONTROL_NAMES = frozenset({".git", ".lineage"})
 """Directories whose content steers a program; a manifest never holds them and a checkout never writes them, whatever the case."""
 
+_TIMED = 'W/"modified:'
 _FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _HIDDEN = re.compile("[\u00ad\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0]")
@@ -42,12 +43,24 @@ class Kind(StrEnum):
     REFERENCE = "reference"
 
 
+def is_weak(etag: str) -> bool:
+    """Does this etag, as kept in a pin, promise equal meaning at most? A strong one cannot begin so: it holds no quotes."""
+    return etag.startswith('W/"')
+
+
+def weak_time(stated: str) -> str:
+    """The weak etag that stands for a time of last modification; two changes within one tick of the source's clock share it."""
+    return f'{_TIMED}{stated}"'
+
+
 @dataclass(frozen=True, slots=True)
 class Pin:
     """Where the bytes of a reference live and what they were when they were pinned.
 
-    `etag` is the provider's opaque token with its quotes stripped; `version_id` is opaque text, `None` where there are no versions;
-    `checksum` is whatever checksum the provider stated, as `algorithm:value`.
+    `etag` is the provider's opaque token with its quotes stripped; a weak one keeps its `W/` and its quotes, which no strong one can hold.
+    Where a source states no etag but when the object was last modified, that is kept apart as a weak one of ours (`weak_time`).
+    `version_id` is opaque text, `None` where there are no versions; `checksum` is whatever checksum the provider stated, as
+    `algorithm:value`.
     """
 
     uri: str
@@ -57,8 +70,18 @@ class Pin:
 
     @property
     def is_verifiable(self) -> bool:
-        """Can a later look tell whether the object is still the same?"""
+        """Is there anything a later look could compare?"""
         return self.etag is not None or self.version_id is not None or self.checksum is not None
+
+    @property
+    def is_verified(self) -> bool:
+        """Does the pin hold the provider's word for exactly these bytes: a version, a strong etag or a checksum?"""
+        return self.version_id not in (None, "null") or self.checksum is not None or (self.etag is not None and not is_weak(self.etag))
+
+    @property
+    def modified(self) -> str | None:
+        """When the source said the object was last modified, in the source's words, where that is all it said."""
+        return None if self.etag is None or not self.etag.startswith(_TIMED) else self.etag.removeprefix(_TIMED).removesuffix('"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +123,9 @@ class Entry:
         """`etag` and `versionID` of a reference, under the names the W&B documentation uses; empty for anything else."""
         if self.pin is None:
             return {}
-        named = {"etag": self.pin.etag, "versionID": self.pin.version_id, "checksum": self.pin.checksum}
+        modified = self.pin.modified
+        etag = None if modified is not None else self.pin.etag
+        named = {"etag": etag, "versionID": self.pin.version_id, "checksum": self.pin.checksum, "lastModified": modified}
         return {name: value for name, value in named.items() if value is not None}
 
 

@@ -158,6 +158,10 @@ class RemoteUnavailable(Unavailable):
     code = "remote_unavailable"
 
 
+class PackageMissing(Unavailable):
+    code = "package_missing"
+
+
 class UnknownFormat(StorageError):
     code = "unknown_format"
 

@@ -126,11 +126,12 @@ class Builder:
         if isinstance(uri, ManifestEntry):
             return [self._add_entry(draft, uri, name)]
         path = None if name is None else draft.path_for(name, overwrite=True)
-        entries = reference.pin(str(uri), path, checksum=checksum, max_objects=max_objects, allow_empty=allow_empty)
+        own = default_host().settings.place
+        entries = reference.pin(str(uri), path, checksum=checksum, max_objects=max_objects, allow_empty=allow_empty, own=own)
         draft.put(entries)
-        unpinned = [entry for entry in entries if entry.pin is not None and not entry.pin.is_verifiable]
-        if unpinned and checksum:
-            termwarn(f"{printable(str(uri))} states neither ETag nor version: a later change to it cannot be noticed")
+        unverified = reference.unverified(entries) if checksum else None
+        if unverified:
+            termwarn(f"{printable(str(uri))}: {unverified}")
         return [self._face(entry.path) for entry in entries]
 
     def _add_entry(self, draft: Draft, entry: ManifestEntry, name: str | None) -> ManifestEntry:

@@ -1,6 +1,9 @@
 """Which required rows of the fault catalogue no test covers, and which part of a covered row none does, each with its reason."""
 
-REASONS: dict[str, str] = {}
+REASONS: dict[str, str] = {
+    "X01": "there is no server that could resolve a file: URI for somebody else; whoever asks reads with his own rights",
+    "X04": "there is no server with cloud keys of its own; a reference is read with the credentials of whoever asks",
+}
 """Rows without any test. A row that is covered may not stand here."""
 
 PARTS: dict[str, str] = {
@@ -13,6 +16,8 @@ PARTS: dict[str, str] = {
     "N14": "the refusal on Windows is tried with its switch set by hand, not on Windows itself",
     "N18": "that pages show names escaped is for pages, and there are none",
     "N21": "two spellings over HTTP are for the server; here a name with an escape in it is no name",
+    "R28": "that plain HTTP to another machine needs a word of its own is the URI here: who writes http:// has said it",
+    "X06": "no owner of a bucket is recorded: whoever takes its name over is noticed by version, ETag, checksum and size",
     "S01": "killed at every effect of ours and around every commit; inside SQLite's own system calls its authors' tests are relied on",
     "S04": "where tests have no right to mount a small disk, the errors of a full one are only made, at every effect",
     "S06": "where tests have no right to mount a disk read-only, directories are made read-only instead",

@@ -108,6 +108,7 @@ def test_a_refusal_is_never_absence(s3_proxy: Proxy, pinned: Entry, status: int)
         (400, "InvalidRequest", RemoteUnavailable, "failed"),
     ],
 )
+@pytest.mark.fault("R14", "R18")
 @pytest.mark.usefixtures("impatient")
 def test_a_refused_read_says_why(s3_proxy: Proxy, pinned: Entry, status: int, code: str, kind: type[StorageError], says: str) -> None:
     """Each code of the service becomes the error its reader can act on."""

@@ -1,8 +1,11 @@
 """References to HTTP servers: strong etags pin, weak ones are compared, without one nothing is claimed."""
 
+import datetime as dt
 import io
+import re
+import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from storage.entry import Entry, Pin
 from storage.errors import InvalidReference, ReferenceChanged, ReferenceMissing, RemoteUnavailable, Unreadable
 from storage.transfer import reference
-from storage.transfer.reference import Standing
+from storage.transfer.reference import Standing, http, patience
 
 
 @dataclass
@@ -27,6 +30,14 @@ class Site:
     honours_conditions: bool = True
     states_length: bool = True
     cut: int | None = None
+    cuts: list[int] = field(default_factory=list)
+    """As `cut`, for the next answers only, one each."""
+    knows_ranges: bool = False
+    modified: str | None = None
+    busy: list[tuple[int, str | None]] = field(default_factory=list)
+    """Status and Retry-After of the next answers."""
+    meanwhile: Callable[[], object] = lambda: None
+    """Called after each body that was cut."""
     seen: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
 
@@ -42,7 +53,10 @@ class _Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         site, path = self.site, self.path.partition("?")[0]
         site.seen.append((self.command, self.path, dict(self.headers.items())))
-        if path in site.moved:
+        if site.busy:
+            status, later = site.busy.pop(0)
+            self.reply(status, {"Retry-After": later} if later else {})
+        elif path in site.moved:
             self.reply(302, {"Location": site.moved[path]})
         elif path in site.refuses:
             self.reply(site.refuses[path], {})
@@ -58,8 +72,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self.site.honours_conditions and condition is not None and condition != etag:
             self.reply(412, {})
             return
-        stated = {"Content-Length": str(len(body))} if self.site.states_length else {}
-        self.reply(200, stated | ({"ETag": etag} if etag else {}), body[: self.site.cut])
+        validators = ({"ETag": etag} if etag else {}) | ({"Last-Modified": self.site.modified} if self.site.modified else {})
+        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        start = int(asked[1]) if asked and self.site.knows_ranges else 0
+        part = {"Content-Range": f"bytes {start}-{len(body) - 1}/{len(body)}"} if start else {}
+        stated = {"Content-Length": str(len(body) - start)} if self.site.states_length else {}
+        cut = self.site.cuts.pop(0) if self.site.cuts and self.command == "GET" else self.site.cut
+        self.reply(206 if start else 200, stated | validators | part, body[start:][:cut])
+        if cut is not None:
+            self.site.meanwhile()
 
     def reply(self, status: int, headers: dict[str, str], body: bytes = b"") -> None:
         self.send_response_only(status)
@@ -91,6 +112,14 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
     pages = {"/d/strong.csv": ('"s1"', b"hello"), "/weak": ('W/"w1"', b"hello"), "/none": (None, b"hello")}
     yield from _serve(Site(pages=dict(pages)))
+
+
+@pytest.fixture(autouse=True)
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds that would have been waited, one after the other."""
+    waited: list[float] = []
+    monkeypatch.setattr(patience, "pause", waited.append)
+    return waited
 
 
 @pytest.fixture
@@ -285,3 +314,181 @@ def test_a_uri_without_host_is_refused(uri: str) -> None:
     """Checked or not, it could never be read."""
     with pytest.raises(InvalidReference, match="host"):
         reference.pin(uri, "name", checksum=False)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.fault("R01")
+def test_not_now_is_asked_again(site: Site, waits: list[float], status: int) -> None:
+    """Three refusals cost three waits, each longer than the shortest before it can be; the answer then counts."""
+    site.busy = [(status, None)] * 3
+
+    (entry,) = reference.pin(f"{site.url}/d/strong.csv")
+
+    assert "s1" == entry.extra["etag"]
+    assert 3 == len(waits)
+    assert all(patience.FIRST * 2**turn / 2 <= wait <= patience.FIRST * 2**turn for turn, wait in enumerate(waits))
+
+
+@pytest.mark.fault("R01")
+def test_retry_after_is_believed_within_the_budget(site: Site, waits: list[float]) -> None:
+    """Seconds or a date; asked for more patience than there is, nobody waits at all."""
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=9)
+    site.busy = [(503, "7"), (429, f"{later:%a, %d %b %Y %H:%M:%S} GMT"), (503, "no number, no date")]
+    (entry,) = reference.pin(f"{site.url}/d/strong.csv")
+
+    assert 7 == waits[0]
+    assert 5 < waits[1] < 10
+    assert waits[2] <= patience.FIRST
+    waits.clear()
+    site.busy = [(503, "3600")]
+    with pytest.raises(RemoteUnavailable, match="503"):
+        fetched(entry)
+    assert [] == waits
+
+
+@pytest.mark.fault("R01")
+def test_a_service_that_stays_busy_ends_with_the_budget(site: Site, waits: list[float]) -> None:
+    """The waits together never exceed it, and then it is unavailable, not missing."""
+    site.refuses["/d/strong.csv"] = 503
+
+    with pytest.raises(RemoteUnavailable):
+        reference.pin(f"{site.url}/d/strong.csv")
+    assert 2 < len(waits)
+    assert sum(waits) <= patience.BUDGET
+
+
+@pytest.mark.parametrize("knows_ranges", [True, False])
+@pytest.mark.fault("R03", "X10")
+def test_a_broken_body_goes_on_under_a_strong_etag(site: Site, knows_ranges: bool) -> None:
+    """Only what is missing is asked for, under If-Match; from a server without ranges the beginning is passed over, not repeated."""
+    site.knows_ranges, body = knows_ranges, bytes(range(256)) * 4
+    site.pages["/big"] = ('"b1"', body)
+    (entry,) = reference.pin(f"{site.url}/big")
+    site.seen.clear()
+    site.cuts = [100, 200]
+
+    assert body == fetched(entry)
+    assert [None, "bytes=100-"] == [headers.get("Range") for _, _, headers in site.seen][:2]
+    assert {'"b1"'} == {headers["If-Match"] for _, _, headers in site.seen}
+
+
+@pytest.mark.parametrize("honours", [True, False])
+@pytest.mark.fault("R06", "X10")
+def test_an_object_replaced_between_two_halves_never_mixes(site: Site, honours: bool) -> None:
+    """Whether or not the server knows conditions, the second half of another object is refused."""
+    site.knows_ranges, site.honours_conditions = True, honours
+    site.pages["/big"] = ('"b1"', b"a" * 1000)
+    (entry,) = reference.pin(f"{site.url}/big")
+    site.cuts, site.meanwhile = [100], lambda: site.pages.update({"/big": ('"b2"', b"b" * 1000)})
+    out = io.BytesIO()
+
+    with pytest.raises(ReferenceChanged):
+        reference.fetch(entry, out)
+    assert b"a" * 100 == out.getvalue()
+
+
+@pytest.mark.parametrize("path", ["/weak", "/none"])
+@pytest.mark.fault("R06", "X10")
+def test_without_a_strong_etag_nothing_is_gone_on_with(site: Site, path: str) -> None:
+    """The rest could be of another object: the download ends instead."""
+    site.knows_ranges = True
+    (entry,) = reference.pin(f"{site.url}{path}")
+    site.seen.clear()
+    site.cuts = [2]
+
+    with pytest.raises((RemoteUnavailable, ReferenceChanged)):
+        fetched(entry)
+    assert [None] == [headers.get("Range") for _, _, headers in site.seen]
+
+
+@pytest.mark.fault("X10")
+def test_a_time_of_modification_is_kept_apart_and_weak(site: Site) -> None:
+    """Where there is no etag it is compared, never sent as a condition, never called ok; where there is one it is not looked at."""
+    site.modified = "Wed, 04 Mar 2026 12:00:00 GMT"
+    (entry,) = reference.pin(f"{site.url}/none")
+
+    assert {"lastModified": site.modified} == entry.extra
+    assert entry.pin is not None
+    assert (True, False) == (entry.pin.is_verifiable, entry.pin.is_verified)
+    assert Standing.UNVERIFIABLE is standing(entry)
+    assert b"hello" == fetched(entry)
+    assert not {"If-Match", "If-Unmodified-Since"} & set(site.seen[-1][2])
+    site.modified = "Wed, 04 Mar 2026 12:00:01 GMT"
+    assert Standing.DRIFTED is standing(entry)
+    with pytest.raises(ReferenceChanged):
+        fetched(entry)
+    assert {"etag": "s1"} == reference.pin(f"{site.url}/d/strong.csv")[0].extra
+
+
+@pytest.mark.fault("R27")
+def test_a_page_from_something_in_between_is_not_the_object(site: Site) -> None:
+    """A proxy that answers 200 with a page of its own shows neither the etag nor the size: nothing of it is written."""
+    entries = [reference.pin(f"{site.url}{path}")[0] for path in ("/d/strong.csv", "/weak", "/none")]
+    for path in list(site.pages):
+        site.pages[path] = (None, b"<html>Sign in to continue</html>")
+    site.honours_conditions = False
+
+    for entry in entries:
+        out = io.BytesIO()
+        with pytest.raises(ReferenceChanged):
+            reference.fetch(entry, out)
+        assert b"" == out.getvalue()
+
+
+@pytest.mark.fault("R24")
+def test_a_signed_address_is_never_kept_so_none_can_expire(site: Site) -> None:
+    """Refused when it is referenced; where a redirect leads to one, each download asks for a new one and goes on under the etag."""
+    with pytest.raises(InvalidReference):
+        reference.pin(f"{site.url}/d/strong.csv?X-Amz-Expires=60&X-Amz-Signature=s")
+    site.pages["/signed"] = ('"b1"', b"a" * 1000)
+    site.knows_ranges, site.moved["/link"] = True, "/signed?X-Amz-Signature=first"
+    (entry,) = reference.pin(f"{site.url}/link")
+    site.seen.clear()
+    site.cuts, site.meanwhile = [100], lambda: site.moved.update({"/link": "/signed?X-Amz-Signature=second"})
+
+    assert b"a" * 1000 == fetched(entry)
+    assert ["first", "second"] == [path.rpartition("=")[2] for _, path, _ in site.seen if path.startswith("/signed")]
+
+
+@pytest.mark.fault("R28")
+def test_a_certificate_nobody_vouches_for_is_refused(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TLS is verified always; plain HTTP is only spoken where the URI itself says so."""
+    certificate = self_signed(tmp_path / "own.pem")
+    secure = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    secure.load_cert_chain(certificate)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"site": site}))
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # the handshake that fails is the test
+    server.socket = secure.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(RemoteUnavailable, match=r"(?i)certificate"):
+            reference.pin(f"https://127.0.0.1:{server.server_address[1]}/d/strong.csv")
+        site.moved["/down"] = f"{site.url}/d/strong.csv"
+        trusting = ssl.create_default_context(cafile=str(certificate))
+        monkeypatch.setattr(http, "_trust", lambda: trusting)
+        assert 1 == len(reference.pin(f"https://127.0.0.1:{server.server_address[1]}/d/strong.csv"))
+        with pytest.raises(RemoteUnavailable, match="https to http"):
+            reference.pin(f"https://127.0.0.1:{server.server_address[1]}/down")
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def self_signed(path: Path) -> Path:
+    """A certificate for this machine's loopback address and its key, in one file."""
+    import ipaddress
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, now = ec.generate_private_key(ec.SECP256R1()), dt.datetime.now(dt.UTC)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "nobody")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))])
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + dt.timedelta(days=1))
+    signed = made.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption())
+    path.write_bytes(private + signed.public_bytes(serialization.Encoding.PEM))
+    return path

@@ -1,8 +1,10 @@
 """References to S3 objects: what is pinned, what comes back, and what is refused."""
 
+import copy
 import io
 import os
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 
@@ -228,6 +230,25 @@ def test_the_etag_of_a_multipart_object_is_as_good_as_any(s3: Service) -> None:
         fetched(entry)
 
 
+@pytest.mark.fault("R08")
+def test_an_etag_that_looks_like_an_md5_is_not_taken_for_one(s3: Service) -> None:
+    """Encrypted with KMS or a customer's key, an object's etag has the form of an MD5 and is none: it is compared with itself alone."""
+    if s3.name != "moto":
+        pytest.skip("only a service in this process can be made to state such an etag")
+    from moto.s3.models import s3_backends
+
+    bucket = s3.bucket()
+    s3.put(bucket, "k", b"hello", ServerSideEncryption="aws:kms")
+    (kept,) = (region["aws"].buckets[bucket].keys["k"] for region in s3_backends.values() if bucket in region["aws"].buckets)
+    kept._etag = "0123456789abcdef" * 2
+
+    (entry,) = reference.pin(f"s3://{bucket}/k")
+
+    assert "0123456789abcdef" * 2 == entry.extra["etag"]
+    assert b"hello" == fetched(entry)
+    assert Standing.OK is standing(entry)
+
+
 @pytest.mark.fault("R04")
 def test_what_another_client_deleted_is_gone_at_once(s3: Service) -> None:
     """Nothing is answered from a remembered listing: a deleted object is missing, a new one is there."""
@@ -381,3 +402,17 @@ def test_one_object_costs_one_request_and_one_to_fetch_and_check(s3: Service, s3
         costs.append(len(s3_proxy.requests))
 
     assert [1, 1, 1] == costs
+
+
+def test_ten_thousand_objects_cost_ten_pages_versions_included(s3: Service, s3_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one question whether the bucket keeps versions; nothing is asked about a single object."""
+    if s3.name == "moto":  # which copies all that is in the bucket for every page, 2 s each, to mark what it hands out
+        monkeypatch.setattr("moto.s3.models.copy", SimpleNamespace(copy=copy.copy, deepcopy=lambda versions: versions))
+    bucket = s3.bucket(versioned=True)
+    s3.fill(bucket, [f"d/{number:05}" for number in range(10_000)])
+
+    entries = reference.pin(f"s3://{bucket}/d/")
+
+    assert 10_000 == sum("versionID" in entry.extra and "etag" in entry.extra and entry.size == 7 for entry in entries)
+    assert (10, 1) == (s3_proxy.count("?versions"), s3_proxy.count("?versioning"))
+    assert 11 == len(s3_proxy.requests)

@@ -60,7 +60,7 @@ def put(
     draft = Draft(place.collection, check_type(type), words, document, Policy.of(text.parse_ttl(ttl)))
     aliases, tags = [check_alias(each) for each in alias or []], [check_tag(each) for each in tag or []]
     maker = None if run is None else check_run_id(run)
-    take = _source(path)
+    take = _source(shell, path)
 
     with shell.engine(create=True) as engine:
         project = create.project(engine, ProjectPath(place.project, place.entity))
@@ -75,10 +75,13 @@ def put(
     return Exit.OK
 
 
-def _source(path: str) -> Callable[[Session, Progress | None], list[Entry]]:
+def _source(shell: Shell, path: str) -> Callable[[Session, Progress | None], list[Entry]]:
     """What takes the bytes of a path or URI in, once it is known that they can be: nothing is made for what cannot be stored."""
     if "://" in path:
-        pinned = handler.pin(path)
+        pinned = handler.pin(path, own=shell.settings.place)
+        unverified = handler.unverified(pinned)
+        if unverified:
+            shell.warn(f"{path}: {unverified}")
         return lambda session, progress: pinned  # noqa: ARG005  # it takes no bytes
     place = Path(path)
     if not place.exists():

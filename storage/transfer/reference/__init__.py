@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from storage.transfer.reference.handler import check as check
     from storage.transfer.reference.handler import fetch as fetch
     from storage.transfer.reference.handler import pin as pin
+    from storage.transfer.reference.handler import unverified as unverified
     from storage.transfer.reference.scheme import DEFAULT_MAX_OBJECTS as DEFAULT_MAX_OBJECTS
     from storage.transfer.reference.scheme import Standing as Standing
     from storage.transfer.reference.scheme import strip_secrets as strip_secrets
@@ -22,6 +23,7 @@ _ROOMS = {
     "check": "handler",
     "fetch": "handler",
     "pin": "handler",
+    "unverified": "handler",
     "DEFAULT_MAX_OBJECTS": "scheme",
     "Standing": "scheme",
     "strip_secrets": "scheme",

@@ -15,11 +15,13 @@ from storage.digest import CHUNK
 from storage.entry import Entry, Pin
 from storage.errors import Unavailable
 from storage.transfer.reference.handler import HANDLERS, fetch
+from storage.transfer.reference.provider.registry import is_known
 from storage.transfer.reference.scheme import scheme_of
 
 SHARE = 4
 """An object larger than this part of the cache's limit is not kept: it would push out too much."""
 _IN_MEMORY = 16 << 20
+_NEAR = frozenset({"file", "local", "memory"})
 
 
 def fetch_cached(entry: Entry, out: BinaryIO, cache: Cache) -> None:
@@ -27,7 +29,8 @@ def fetch_cached(entry: Entry, out: BinaryIO, cache: Cache) -> None:
     if entry.pin is None or not is_keepable(entry.pin, entry.size, cache.limit):
         fetch(entry, out)
         return
-    key = "\n".join(("reference", entry.pin.uri, entry.pin.version_id or "", entry.pin.etag or ""))
+    pin = entry.pin
+    key = "\n".join(("reference", pin.uri, pin.version_id or "", pin.etag or "", pin.checksum or ""))
     kept = cache.get(key)
     if kept is None:
         with tempfile.SpooledTemporaryFile(_IN_MEMORY) as spool:
@@ -45,9 +48,9 @@ def fetch_cached(entry: Entry, out: BinaryIO, cache: Cache) -> None:
 
 def is_keepable(pin: Pin, size: int | None, limit: int) -> bool:
     """Is the pin enough to know the bytes by, and are they worth keeping?"""
-    is_remote = scheme_of(pin.uri) in HANDLERS and scheme_of(pin.uri) != "file"
-    is_strong = pin.version_id not in (None, "null") or (pin.etag is not None and not pin.etag.startswith("W/"))
-    return is_remote and is_strong and size is not None and size <= limit // SHARE
+    scheme = scheme_of(pin.uri)
+    is_far = scheme not in _NEAR and (scheme in HANDLERS or is_known(scheme))
+    return is_far and pin.is_verified and size is not None and size <= limit // SHARE
 
 
 def _pieces(file: IO[bytes]) -> Iterator[bytes]:

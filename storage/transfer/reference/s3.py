@@ -14,15 +14,13 @@ is written: services exist that ignore conditions.
 """
 
 import base64
-import hashlib
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol, Self
+from typing import Any, BinaryIO, Self
 
 from storage.blob.endpoint import call, close, pieces
-from storage.entry import Entry, Pin, printable
+from storage.entry import Entry, Pin, is_weak, printable
 from storage.errors import (
     Corrupt,
     InvalidReference,
@@ -31,6 +29,7 @@ from storage.errors import (
     RemoteUnavailable,
     Unreadable,
 )
+from storage.transfer.reference.checksum import Checksum
 from storage.transfer.reference.scheme import Found, Standing, Wish, entries_below
 
 _VERSION = "?versionId="
@@ -262,7 +261,7 @@ def _stored_version(place: Place, etag: str, size: int | None) -> str | None:
 
 def _get(place: Place, pin: Pin, size: int | None, start: int = 0) -> dict[str, Any]:
     """An open response that shows the pinned object; its body is still to be read from `start`."""
-    condition = {"IfMatch": f'"{pin.etag}"'} if pin.etag and not place.version and not pin.etag.startswith("W/") else {}
+    condition = {"IfMatch": f'"{pin.etag}"'} if pin.etag and not place.version and not is_weak(pin.etag) else {}
     onward = {"Range": f"bytes={start}-"} if start else {"ChecksumMode": "ENABLED"}
     response = call("get_object", place.shown, **place.request, **condition, **onward)
     difference = _differs(response, pin, size, _whole(response))
@@ -291,25 +290,6 @@ def _differs(response: Mapping[str, Any], pin: Pin, size: int | None, there: int
     return None
 
 
-class _Checksum(Protocol):
-    def update(self, data: bytes, /) -> object: ...
-    def hexdigest(self) -> str: ...
-
-
-class _Crc32:
-    def __init__(self) -> None:
-        self.value = 0
-
-    def update(self, data: bytes) -> None:
-        self.value = zlib.crc32(data, self.value)
-
-    def hexdigest(self) -> str:
-        return f"{self.value:08x}"
-
-
-_COMPUTED: dict[str, type[_Crc32] | Any] = {"sha256": hashlib.sha256, "sha1": hashlib.sha1, "crc32": _Crc32}
-
-
 def _copy(place: Place, pin: Pin, response: dict[str, Any], out: BinaryIO) -> None:
     """Read the body to its end, resuming under the etag of the first response, and compare with the provider's checksum.
 
@@ -317,16 +297,14 @@ def _copy(place: Place, pin: Pin, response: dict[str, Any], out: BinaryIO) -> No
     """
     total = _whole(response)
     held = Pin(pin.uri, pin.etag or _bare(response.get("ETag")), pin.version_id)
-    algorithm, _, expected = (pin.checksum or _checksum(response) or "").partition(":")
-    checksum: _Checksum | None = _COMPUTED[algorithm]() if algorithm in _COMPUTED and "-" not in expected else None
+    checksum = Checksum(Pin(pin.uri, checksum=pin.checksum or _checksum(response)))
     done = 0
     for left in reversed(range(RESUMES + 1)):
         try:
             for piece in pieces(response, place.shown):
                 done += len(piece)
                 out.write(piece)
-                if checksum:
-                    checksum.update(piece)
+                checksum.update(piece)
         except RemoteUnavailable:
             if not left or total is None or not held.is_verifiable:
                 raise
@@ -337,5 +315,4 @@ def _copy(place: Place, pin: Pin, response: dict[str, Any], out: BinaryIO) -> No
         response = _get(place, held, total, done)
     if total is not None and done != total:
         raise Corrupt(f"{place.shown}: {done} bytes came, {total} were announced")
-    if checksum and checksum.hexdigest() != expected:
-        raise Corrupt(f"{place.shown}: these bytes have {algorithm} {checksum.hexdigest()}, the provider stated {expected}")
+    checksum.confirm()

@@ -33,6 +33,10 @@ _SECRET = re.compile(
 """Query parameters that are, or come with, permission: AWS, Google, Azure, Alibaba and Tencent signatures, and what people call keys."""
 
 
+_CONTAINERS = frozenset({"abfs", "abfss", "az"})
+"""Schemes where what stands before the `@` is a container, not a person: `abfs://container@account.dfs.core.windows.net/path`."""
+
+
 class Standing(StrEnum):
     """What a later look at a reference finds."""
 
@@ -129,6 +133,8 @@ def strip_secrets(uri: str) -> str:
     head, slashes, tail = plain.partition("://")
     authority, slash, path = tail.partition("/")
     userinfo, _, host = authority.rpartition("@")
+    if scheme in _CONTAINERS:
+        userinfo, host = "", authority
     if ":" in unquote(userinfo):
         raise InvalidReference(f"{_shown(uri)} was given with a password, which would be stored: keep it in ~/.netrc or in the environment")
     if names:

@@ -29,7 +29,7 @@ def fetch(pin: Pin, _size: int | None, _out: BinaryIO) -> NoReturn:
     """
     raise InvalidReference(
         f"{printable(pin.uri)} cannot be downloaded here: {scheme_of(pin.uri)}:// is only tracked."
-        " s3://, http(s):// and file:// references can; for this one use the tool it belongs to"
+        " s3://, http(s)://, file:// and what fsspec knows can; for this one use the tool it belongs to"
     )
 
 

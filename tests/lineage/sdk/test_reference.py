@@ -80,9 +80,9 @@ def test_missing_references_may_be_left_out(draft: Any, s3: Service, tmp_path: P
 
 def test_what_is_only_tracked_needs_a_name(draft: Any) -> None:
     """An unknown scheme is kept on record; a word is no URI; a secret is not stored."""
-    (entry,) = draft.add_reference("hdfs://host/x", name="x")
-    assert ("hdfs://host/x", "hdfs://host/x", {}) == (entry.digest, entry.ref, entry.extra)
-    for wrong in ("hdfs://host/x", "word", "https://user:secret@host.invalid/x", "s3://b/k?X-Amz-Signature=secret"):
+    (entry,) = draft.add_reference("vault://host/x", name="x")
+    assert ("vault://host/x", "vault://host/x", {}) == (entry.digest, entry.ref, entry.extra)
+    for wrong in ("vault://host/x", "word", "https://user:secret@host.invalid/x", "s3://b/k?X-Amz-Signature=secret"):
         with pytest.raises(InvalidReference) as caught:
             draft.add_reference(wrong)
         assert "secret" not in str(caught.value)
@@ -117,3 +117,41 @@ def test_a_reference_of_another_artifact_is_shared(wandb: ModuleType, draft: Any
     other.add_reference(draft.get_entry("f.txt"), name="g.txt")
     other.save()
     assert draft.get_entry("f.txt").extra == other.get_entry("g.txt").extra
+
+
+@pytest.mark.fault("X08")
+def test_a_chain_of_shared_entries_is_no_chain(wandb: ModuleType, draft: Any, write: Write) -> None:
+    """An entry of another artifact is taken as what it is, not as a way to it: forty hops later it is the same pin, one step away.
+
+    So nothing can go round: an entry can only be shared once it is there, and afterwards it points nowhere but outside.
+    """
+    draft.add_reference(f"file://{write('f.txt')}", name="x")
+    draft.save()
+    first = last = draft
+    for number in range(40):
+        following = wandb.Artifact(f"copy-{number}", type="dataset")
+        following.add_reference(last.get_entry("x").ref_url(), name="x")
+        following.save()
+        last = following
+    assert first.get_entry("x").entry.pin == last.get_entry("x").entry.pin
+    first.delete(delete_aliases=True)
+    assert "hello" == Path(last.file()).read_text()
+
+
+@pytest.mark.fault("X07")
+def test_the_store_itself_is_no_outside_object(draft: Any, lineage_home: Path) -> None:
+    """Neither its directory nor its own scheme can be referenced."""
+    for uri in (lineage_home.as_uri(), f"{lineage_home.as_uri()}/catalog.sqlite", "lineage://me/shop/data:v0/x"):
+        with pytest.raises(InvalidReference):
+            draft.add_reference(uri, name="x")
+
+
+def test_what_is_unverified_is_warned_of_at_once(draft: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    """A source that states only a time is named, with what that means."""
+    import fsspec
+
+    fsspec.filesystem("memory").pipe("/sdk/x", b"x")
+    (entry,) = draft.add_reference("memory://sdk/x")
+    fsspec.filesystem("memory").rm("/sdk", recursive=True)
+    assert ["lastModified"] == list(entry.extra)
+    assert "unverified" in capsys.readouterr().err
