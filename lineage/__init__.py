@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import storage
+from lineage.interop.protocol import announce
 
 if "LocalBackend" not in getattr(storage, "__all__", ()):
     _where = getattr(storage, "__file__", None) or next(iter(getattr(storage, "__path__", ["an unknown place"])))
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
     from lineage.sdk.terminal import termwarn as termwarn
 
 __version__ = "0.1.0"
+
+announce()
 
 _ROOMS: dict[str, tuple[str, ...]] = {
     "lineage.sdk.init": ("init",),

@@ -121,8 +121,11 @@ def test_sql_lives_in_one_room() -> None:
 
 
 def test_only_two_rooms_touch_fsspec() -> None:
-    """Law 3: fsspec, s3fs and what they stand on are used in storage/blob and storage/transfer only."""
-    rooms = (ROOT / "storage/blob", ROOT / "storage/transfer")
+    """Law 3: fsspec, s3fs and what they stand on are used in storage/blob and storage/transfer only.
+
+    One file speaks fsspec's interface to others and reads nothing through it: the file system `lineage://`.
+    """
+    rooms = (ROOT / "storage/blob", ROOT / "storage/transfer", ROOT / "lineage/interop/filesystem.py")
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for path, tree in modules()

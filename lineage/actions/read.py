@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from typing import BinaryIO, cast
 
 from lineage.actions.find import require_live
 from lineage.actions.open import Engine
@@ -16,6 +17,9 @@ from storage.errors import BlobMissing
 from storage.manifest import Manifest, build, decode_manifest
 from storage.transfer import reference
 from storage.transfer.checkout import Report, checkout
+
+IN_MEMORY = 16 << 20
+"""Bytes of a reference that are kept in memory to be read; more go to a temporary file."""
 
 
 def manifest(engine: Engine, version: VersionRecord) -> Manifest:
@@ -40,6 +44,29 @@ def open_blob(engine: Engine, version: VersionRecord, entry: Entry) -> Iterator[
     if entry.digest is None:
         raise BlobMissing(f"{entry.path!r} is a {entry.kind}: it has no bytes in this store")
     return _store(engine, version).open(entry.digest)
+
+
+def open_entry(engine: Engine, version: VersionRecord, entry: Entry) -> BinaryIO:
+    """The bytes of a file or reference as a file to read and seek in; all of them were verified, or fetched as pinned, before this returns.
+
+    Raises:
+        BlobMissing, Corrupt, Gone: as `open_blob`.
+        ReferenceMissing, ReferenceChanged, InvalidReference: a reference no longer leads to what was pinned, or never could be read.
+    """
+    store = _store(engine, version)
+    if entry.pin is not None:
+        spool = cast("BinaryIO", SpooledTemporaryFile(IN_MEMORY))  # noqa: SIM115  # whoever reads it closes it
+        try:
+            reference.fetch_cached(entry, spool, engine.cache)
+        except BaseException:
+            spool.close()
+            raise
+        spool.seek(0)
+        return spool
+    record = None if entry.digest is None else store.locate([entry.digest]).get(entry.digest)
+    if record is None:
+        raise BlobMissing(f"the bytes of {entry.path!r}, a {entry.kind} of {version.path}, are not in this store: log the content again")
+    return store.open_file(record)
 
 
 def download(

@@ -3,7 +3,8 @@
     Error                                     everything this package raises on purpose, `storage.errors` aside
     ├── CommError                             the answer is no; also the name scripts written for the W&B client catch
     │   ├── NotFound            (LookupError) the run, artifact, project or sweep is not there
-    │   │   └── RunNotFoundError
+    │   │   ├── RunNotFoundError
+    │   │   └── PathNotFound                  … nor a file or directory in it; a FileNotFoundError too
     │   ├── Gone                              it was there and was expired or deleted; its lineage remains
     │   ├── Conflict                          somebody else was faster, or the state forbids it: look again, then decide
     │   └── Denied        (PermissionError)   this actor may not
@@ -13,6 +14,7 @@
     │   ├── InvalidPolicy                     a TTL or retention rule that makes no sense
     │   ├── ConfigError                       a configuration value changed without leave
     │   └── UnsupportedError                  not offered here; the message names what is
+    │       └── ImmutableVersion    (OSError) a version is never written to: log another one
     ├── ArtifactStatusError  (AttributeError) the artifact is in another state than the call needs
     │   ├── ArtifactNotLoggedError
     │   └── ArtifactFinalizedError
@@ -53,6 +55,10 @@ class RunNotFoundError(NotFound):
     code = "run_not_found"
 
 
+class PathNotFound(NotFound, FileNotFoundError):
+    code = "path_not_found"
+
+
 class Gone(CommError):
     code = "gone"
 
@@ -87,6 +93,10 @@ class ConfigError(UsageError):
 
 class UnsupportedError(UsageError):
     code = "unsupported"
+
+
+class ImmutableVersion(UnsupportedError, OSError):
+    code = "immutable_version"
 
 
 class ArtifactStatusError(Error, AttributeError):

@@ -1,0 +1,1 @@
+"""Other tools' formats and interfaces come in and go out."""
