@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from storage.transfer.reference.handler import unverified as unverified
     from storage.transfer.reference.scheme import DEFAULT_MAX_OBJECTS as DEFAULT_MAX_OBJECTS
     from storage.transfer.reference.scheme import Standing as Standing
-    from storage.transfer.reference.scheme import strip_secrets as strip_secrets
+    from storage.uri import strip_secrets as strip_secrets
 
 _ROOMS = {
     "fetch_cached": "cached",

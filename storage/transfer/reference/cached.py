@@ -16,7 +16,7 @@ from storage.entry import Entry, Pin
 from storage.errors import Unavailable
 from storage.transfer.reference.handler import HANDLERS, fetch
 from storage.transfer.reference.provider.registry import is_known
-from storage.transfer.reference.scheme import scheme_of
+from storage.uri import scheme_of
 
 SHARE = 4
 """An object larger than this part of the cache's limit is not kept: it would push out too much."""

@@ -11,7 +11,8 @@ from storage.entry import Entry, Kind, Pin, check_path, printable
 from storage.errors import InvalidReference
 from storage.transfer.reference import http, local, remote, s3, tracked
 from storage.transfer.reference.provider.registry import is_known
-from storage.transfer.reference.scheme import DEFAULT_MAX_OBJECTS, Scheme, Standing, Wish, scheme_of, strip_secrets
+from storage.transfer.reference.scheme import DEFAULT_MAX_OBJECTS, Scheme, Standing, Wish
+from storage.uri import scheme_of, strip_secrets
 
 HANDLERS: dict[str, Scheme] = {"s3": s3, "s3a": s3, "http": http, "https": http, "file": local, "local": local}
 """Any other scheme that fsspec knows is `remote`; what is left is `tracked`: kept on record, never read."""

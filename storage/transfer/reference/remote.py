@@ -18,7 +18,8 @@ from storage.errors import InvalidReference, ReferenceChanged, ReferenceMissing,
 from storage.transfer.reference.checksum import Checksum
 from storage.transfer.reference.provider.law import Provider, Seen, explained
 from storage.transfer.reference.provider.registry import VERSIONED, provider_of
-from storage.transfer.reference.scheme import Found, Standing, Wish, entries_below, scheme_of
+from storage.transfer.reference.scheme import Found, Standing, Wish, entries_below
+from storage.uri import scheme_of
 
 RESUMES = 3
 """How often a conditional read that broke off goes on from where it broke."""

@@ -7,7 +7,8 @@ from typing import BinaryIO, NoReturn
 
 from storage.entry import Entry, Pin, printable
 from storage.errors import InvalidReference
-from storage.transfer.reference.scheme import Standing, Wish, scheme_of
+from storage.transfer.reference.scheme import Standing, Wish
+from storage.uri import scheme_of
 
 
 def pin(wish: Wish) -> list[Entry]:

@@ -16,7 +16,7 @@ from storage.transfer.reference.provider.azure import Azure
 from storage.transfer.reference.provider.google import Google
 from storage.transfer.reference.provider.law import Provider, explained
 from storage.transfer.reference.provider.other import Other
-from storage.transfer.reference.scheme import scheme_of
+from storage.uri import scheme_of
 
 PROVIDERS: dict[str, Callable[[str], Provider]] = {"gs": Google, "gcs": Google, "az": Azure, "abfs": Azure, "abfss": Azure}
 """`Other` speaks the rest of what fsspec knows."""
