@@ -26,7 +26,8 @@
     │   ├── StoreFull                   no space or quota left
     │   ├── ReadOnlyStore               reads work, writes do not
     │   ├── NotRemoved                  of many, some could not be removed; `left` says which, and why
-    │   └── RemoteUnavailable           the network or the service failed
+    │   ├── RemoteUnavailable           the network or the service failed
+    │   └── PackageMissing              what speaks to the place is not installed
     └── UnknownFormat                   written by another program or a newer release
 
 Every class carries a stable `code` that programs may rely on. A message says what was given, what was wanted and what to do next.

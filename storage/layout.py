@@ -10,6 +10,10 @@
     cache/                bytes of references that were downloaded, and what trees of files looked like; may be deleted at any time
     lock                  whoever writes the catalogue holds it
 
+`objects/` and `quarantine/` may rest elsewhere, at a URL that format.json remembers. There, beside them:
+
+    lineage-store.json    whose place it is: one store's and no other's
+
 Nothing in here names an absolute path: a store works wherever its directory is moved. A reader refuses a format whose *major* version it
 does not know; a newer *minor* version may be read.
 """
@@ -20,6 +24,7 @@ from dataclasses import asdict, dataclass
 
 from storage.digest import ALGORITHMS, DEFAULT_ALGORITHM, Digest
 from storage.errors import InvalidDigest, UnknownFormat
+from storage.location import Location
 
 FORMAT = "lineage-store"
 MAJOR, MINOR = 1, 0
@@ -32,6 +37,7 @@ CATALOG = "catalog.sqlite"
 JOURNALS = "journals"
 CACHE = "cache"
 LOCK = "lock"
+OWNER_FILE = "lineage-store.json"
 
 PACKS = "packs"
 """No algorithm is called that, so no blob's key is a pack's."""
@@ -53,6 +59,8 @@ class StoreFormat:
     algorithm: str = DEFAULT_ALGORITHM
     major: int = MAJOR
     minor: int = MINOR
+    location: Location | None = None
+    """Where the bytes are, when they are not in the directory itself."""
 
     @property
     def is_newer(self) -> bool:
@@ -60,7 +68,9 @@ class StoreFormat:
         return self.minor > MINOR
 
     def print(self) -> str:
-        return json.dumps({"format": FORMAT, **asdict(self)}, indent=1, sort_keys=True) + "\n"
+        stated = {name: value for name, value in asdict(self).items() if name != "location"}
+        place = {} if self.location is None else {"location": str(self.location)}
+        return json.dumps({"format": FORMAT, **stated, **place}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
     def parse(cls, text: str, where: str) -> "StoreFormat":
@@ -71,7 +81,8 @@ class StoreFormat:
         """
         try:
             stated = json.loads(text)
-            found = cls(str(stated["store"]), str(stated["algorithm"]), int(stated["major"]), int(stated["minor"]))
+            location = Location.parse(stated["location"]) if "location" in stated else None
+            found = cls(str(stated["store"]), str(stated["algorithm"]), int(stated["major"]), int(stated["minor"]), location)
             name = stated["format"]
         except (ValueError, KeyError, TypeError) as error:
             raise UnknownFormat(f"{where} is not a store's format file ({error}): is this directory really a lineage store?") from error

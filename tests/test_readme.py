@@ -122,9 +122,15 @@ def test_the_settings_are_the_programs() -> None:
     """Every variable that is read, under both its names."""
     told = {name for row in rows("## Settings") for name in re.findall(r"`([A-Z_]+)`", row[0])}
     assert {prefix + name for name in ENVIRONMENT for prefix in PREFIXES} <= told
-    assert {"LINEAGE_HOME", "LINEAGE_CONFIG_DIR", "LINEAGE_ALLOW_NETWORK_DISK", "LINEAGE_DEBUG", "NO_COLOR"} == told - {
-        p + n for n in ENVIRONMENT for p in PREFIXES
-    }
+    assert {
+        "LINEAGE_HOME",
+        "LINEAGE_STORE",
+        "LINEAGE_ALLOW_HTTP",
+        "LINEAGE_CONFIG_DIR",
+        "LINEAGE_ALLOW_NETWORK_DISK",
+        "LINEAGE_DEBUG",
+        "NO_COLOR",
+    } == told - {p + n for n in ENVIRONMENT for p in PREFIXES}
 
 
 def test_the_words_are_the_projects() -> None:

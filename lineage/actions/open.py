@@ -82,16 +82,27 @@ _opening = threading.Lock()
 
 
 def open_engine(
-    root: Path, *, entity: str | None = None, clock: Clock | None = None, create: bool = True, algorithm: str = DEFAULT_ALGORITHM
+    root: Path,
+    *,
+    entity: str | None = None,
+    clock: Clock | None = None,
+    create: bool = True,
+    algorithm: str = DEFAULT_ALGORITHM,
+    store: str | None = None,
+    adopt: str | None = None,
 ) -> Engine:
     """The store in `root`, made there, with `algorithm`, when it is empty or absent and `create` says so.
 
+    `store` is the URL its bytes rest at, when not in `root`; a store that is there remembers it. `adopt` names the former owner of that
+    place.
+
     Raises:
         NotFound: there is none, and `create` is false.
+        InvalidStore: the bytes cannot rest at `store`, or rest elsewhere.
         UnknownFormat, CatalogUnsupported, CatalogDamaged: what is there is not a store, or not one this release can use.
     """
     with _opening:
-        home = Home.create_or_open(root, algorithm) if create else Home.open(root)
+        home = Home.create_or_open(root, algorithm, store, adopt) if create else Home.open(root, store)
         if home is None:
             raise NotFound(f"there is no store in {root}: log something first, or point LINEAGE_HOME at one")
         name = entity or local_user()

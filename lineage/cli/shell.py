@@ -59,9 +59,9 @@ class Shell:
         return min(self.out.width, WIDEST)
 
     @contextmanager
-    def engine(self, *, create: bool = False, algorithm: str = DEFAULT_ALGORITHM) -> Iterator[Engine]:
+    def engine(self, *, create: bool = False, algorithm: str = DEFAULT_ALGORITHM, adopt: str | None = None) -> Iterator[Engine]:
         """The store of this call, open for as long as the block lasts; made when it is absent and `create` says so."""
-        engine = open_engine(self.settings.place, create=create, algorithm=algorithm)
+        engine = open_engine(self.settings.place, create=create, algorithm=algorithm, store=self.settings.store, adopt=adopt)
         try:
             yield engine
         finally:

@@ -23,7 +23,9 @@ def connect(settings: Settings) -> Engine:
         home = settings.place
         engine = _OPEN.get(home)
         if engine is None:
-            engine = _OPEN[home] = open_engine(home)
+            engine = _OPEN[home] = open_engine(home, store=settings.store)
+        else:
+            engine.home.require(settings.store)
         return engine
 
 

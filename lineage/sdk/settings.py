@@ -45,6 +45,9 @@ ENVIRONMENT = {
 }
 """Environment variable, without its prefix → setting."""
 
+OWN = {"LINEAGE_HOME": "home", "LINEAGE_STORE": "store"}
+"""Variables that mean nothing to the W&B client, and are read under this name alone."""
+
 _OLD_MODES = {"dryrun": "offline", "run": "online"}
 _REINIT: dict[object, str] = {None: "default", True: "finish_previous", False: "return_previous"}
 
@@ -56,6 +59,8 @@ class Settings(BaseModel):
 
     home: Path | None = None
     """The directory of the embedded store."""
+    store: str | None = None
+    """The URL the embedded store keeps its bytes at, when not in its directory; a store that was made remembers it."""
     entity: str | None = None
     project: str | None = None
     mode: Mode = "online"
@@ -152,7 +157,7 @@ def _stated(settings: object) -> dict[str, Any]:
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    found = {"home": environ["LINEAGE_HOME"]} if environ.get("LINEAGE_HOME") else {}
+    found = {name: environ[variable] for variable, name in OWN.items() if environ.get(variable)}
     for variable, name in ENVIRONMENT.items():
         values = (environ.get(prefix + variable, "") for prefix in PREFIXES)
         value = next((value for value in values if value), None)

@@ -16,7 +16,7 @@ A backend knows keys and bytes, nothing of digests, manifests or runs. Keys are 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import Self
 
 from storage.errors import InvalidPath, NotRemoved, Unavailable
 from storage.layout import OBJECTS
@@ -66,7 +66,7 @@ class Staged(ABC):
 class Backend(ABC):
     """See the laws at the top of this file."""
 
-    is_near: ClassVar[bool] = False
+    is_near: bool = False
     """Does asking for a size cost no round trip? Then it is asked before anything is believed to be stored already."""
 
     @abstractmethod

@@ -27,7 +27,7 @@ from storage.blob.multipart import PART, SINGLE, SentAhead, abandon, notes, part
 from storage.blob.pool import each
 from storage.digest import CHUNK, Hasher
 from storage.errors import BlobMissing, InvalidPath, NotRemoved, RemoteUnavailable, Unavailable
-from storage.layout import OBJECTS, QUARANTINE, STAGING
+from storage.layout import OBJECTS, OWNER_FILE, QUARANTINE, STAGING
 
 THREADS = 8
 """Requests under way at the same time for one call."""
@@ -245,6 +245,28 @@ class S3Backend(Backend):
 
     def sessions(self) -> list[str]:
         return self.spool.sessions()
+
+    def read_mark(self) -> bytes | None:
+        try:
+            return b"".join(Body(self.bucket, OWNER_FILE))
+        except BlobMissing:
+            return None
+
+    def write_mark(self, text: bytes, *, only_new: bool) -> None:
+        def attempt(_: int) -> None:
+            condition = self.bucket.condition if only_new else {}
+            try:
+                endpoint.ask("put_object", **self.bucket.where(OWNER_FILE), Body=text, **proof(text), **condition)
+            except Refusal as refusal:
+                if self.bucket.has_unlearnt(refusal):
+                    attempt(0)
+                elif refusal.status != 412:  # something stands there: reading tells what
+                    raise
+
+        self.bucket.spend(OWNER_FILE, attempt, writing=True)
+
+    def learn(self, *, is_conditional: bool) -> None:
+        self.bucket.is_conditional = self.bucket.is_conditional and is_conditional
 
 
 def _near(piece: LocalStaged | SentAhead) -> LocalStaged:

@@ -22,6 +22,7 @@ from storage.errors import (
 )
 from storage.transfer import reference
 from storage.transfer.reference import Standing
+from storage.uri import strip_secrets
 
 
 def fetched(entry: Entry) -> bytes:
@@ -262,7 +263,7 @@ def test_only_references_can_be_fetched() -> None:
 @pytest.mark.fault("X09", "I-26", "I-30")
 def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str) -> None:
     """Before anything is contacted or stored, and without showing it again in the message."""
-    for act in (lambda: reference.pin(uri, "name", checksum=False), lambda: reference.strip_secrets(uri)):
+    for act in (lambda: reference.pin(uri, "name", checksum=False), lambda: strip_secrets(uri)):
         with pytest.raises(InvalidReference) as caught:
             act()
         assert "hidden" not in str(caught.value)
@@ -282,7 +283,7 @@ def test_a_secret_in_a_uri_is_refused_and_not_repeated(uri: str) -> None:
 @pytest.mark.fault("X09")
 def test_what_is_no_secret_stays(uri: str, stored: str) -> None:
     """A lone user name is left out, since it may be a token; everything else is kept as it was."""
-    assert stored == reference.strip_secrets(uri)
+    assert stored == strip_secrets(uri)
 
 
 def test_references_load_no_client_before_one_is_needed() -> None:

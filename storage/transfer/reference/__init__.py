@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from storage.transfer.reference.handler import unverified as unverified
     from storage.transfer.reference.scheme import DEFAULT_MAX_OBJECTS as DEFAULT_MAX_OBJECTS
     from storage.transfer.reference.scheme import Standing as Standing
-    from storage.uri import strip_secrets as strip_secrets
 
 _ROOMS = {
     "fetch_cached": "cached",
@@ -26,7 +25,6 @@ _ROOMS = {
     "unverified": "handler",
     "DEFAULT_MAX_OBJECTS": "scheme",
     "Standing": "scheme",
-    "strip_secrets": "scheme",
 }
 
 __all__ = sorted(_ROOMS)  # noqa: PLE0605  # the table is the list
