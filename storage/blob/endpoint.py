@@ -84,6 +84,20 @@ PASSING = frozenset({
     "IncompleteBody", "XAmzContentSHA256Mismatch", "TooManyRequests", "Throttling", "ThrottlingException", "RequestLimitExceeded",
 })  # fmt: skip
 """Codes that may be gone when asked again, whatever status they come with."""
+_PROOFS: dict[str, tuple[str, ...]] = {
+    "head_object": ("ETag", "ContentLength"),
+    "get_object": ("ETag", "ContentLength"),
+    "put_object": ("ETag",),
+    "copy_object": ("CopyObjectResult",),
+    "create_multipart_upload": ("UploadId",),
+    "upload_part": ("ETag",),
+    "complete_multipart_upload": ("ETag",),
+    "list_objects_v2": ("IsTruncated",),
+    "list_multipart_uploads": ("IsTruncated",),
+}
+"""What the answer to an operation always holds."""
+_SILENT = frozenset({"delete_object", "abort_multipart_upload"})
+"""Operations whose answer holds nothing, and says so: 204."""
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 
 
@@ -125,14 +139,25 @@ def ask(method: str, **request: Any) -> dict[str, Any]:
     """The response of one S3 operation, asked for once.
 
     Raises:
-        Refusal: it failed, in whatever way.
+        Refusal: it failed, in whatever way; or something answered that is not the service, and so nothing is known.
         Unreadable: the endpoint is reached without TLS, and that was not allowed.
     """
     try:
         response: dict[str, Any] = _system(patient=False).call_s3(method, **request)
     except _failures() as error:
         raise Refusal(error) from error
+    if not _is_genuine(method, response):
+        if "Body" in response:
+            close(response)
+        raise Refusal(ConnectionError("what answered is not the service: is there a proxy or a sign-in page on the way to it?"))
     return response
+
+
+def _is_genuine(method: str, response: Mapping[str, Any]) -> bool:
+    """Did the service answer, and not something on the way? Its word would be taken for bytes that are safe, or for nothing there."""
+    if method in _SILENT:
+        return bool(response["ResponseMetadata"]["HTTPStatusCode"] == 204)
+    return all(part in response for part in _PROOFS.get(method, ()))
 
 
 def read(response: Mapping[str, Any], size: int) -> bytes:

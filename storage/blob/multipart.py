@@ -59,12 +59,18 @@ class Upload:
         self._parts: dict[int, dict[str, Any]] = {}
         _write_note(note, {"key": key})
         try:
-            created = self._patiently("create_multipart_upload", **label(key))
-            self._id = str(created["UploadId"])
+            self._id = bucket.spend(key, self._create, writing=True)
             _write_note(note, {"key": key, "upload": self._id})
         except BaseException:
             abandon(bucket, note)
             raise
+
+    def _create(self, number: int) -> str:
+        """The id of a new upload. One that was begun and whose answer was lost is aborted first."""
+        for lost in _unnoted(self._bucket, self.key, self._note) if number else ():
+            _abort(self._bucket, self.key, lost)
+        created = endpoint.ask("create_multipart_upload", **self._bucket.where(self.key), **label(self.key))
+        return str(created["UploadId"])
 
     def send(self, number: int, data: bytes) -> None:
         """Part `number`, counted from 1."""
