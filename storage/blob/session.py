@@ -322,7 +322,7 @@ class Session:
 
     def _is_there(self, row: BlobRecord, must_ask: bool) -> bool:
         """Are the bytes of a live row really there? Where asking is dear the ledger is believed about what rests in packs."""
-        if not (self._backend.is_near or must_ask or (row.pack is None and row.blob.size <= self.store.packed)):
+        if not (self._backend.is_near or must_ask or row.pack is None):  # what was put aside as wrong rests alone, or did
             return True
         with suppress(BlobMissing):
             if row.is_whole(self._size(row)):

@@ -190,14 +190,31 @@ class _Check:
 
 
 def condemned(backend: Backend, ledger: Ledger, record: BlobRecord, found: str) -> Corrupt:
-    """The error that says a blob's bytes are wrong, after putting them aside where that is possible."""
+    """The error that says a blob's bytes are wrong, after putting them aside where that is possible.
+
+    Bytes that are right when they are read again stay where they are: what was wrong was on the way.
+    """
     blob: Blob = record.blob
+    if came_damaged(backend, record):
+        return Corrupt(f"blob {blob.digest} came damaged: {found} found; where it rests it is right: read it again")
     where = "they stay where they are, which cannot be written"
     with suppress(Unavailable):
         is_aside = _put_aside(backend, ledger, record)
         where = "they are kept in quarantine" if is_aside else "this place keeps no quarantine"
     wanted = f"{blob.size} bytes with checksum {blob.checksum}"
     return Corrupt(f"blob {blob.digest} is rotten: {found} found, {wanted} wanted; {where}: log its content again or restore a backup")
+
+
+def came_damaged(backend: Backend, record: BlobRecord) -> bool:
+    """Were bytes that came from far away hurt on the way, and are right where they rest? Then nothing there may be touched."""
+    if backend.is_near:
+        return False
+    check, size = _Check(record.blob, is_deep=True), 0
+    with suppress(StorageError):
+        for piece in backend.read(record.key, record.start, None if record.pack is None else record.blob.size):
+            check.update(piece)
+            size += len(piece)
+    return check.finds(size)
 
 
 def _put_aside(backend: Backend, ledger: Ledger, record: BlobRecord) -> bool:

@@ -20,7 +20,7 @@ import xxhash
 
 from storage.blob.backend import Backend
 from storage.blob.pack import Member, read_footer
-from storage.blob.store import condemned
+from storage.blob.store import came_damaged, condemned
 from storage.digest import Blob, Buffer, Hasher
 from storage.errors import BlobMissing, Corrupt
 from storage.ledger import BlobRecord, BlobState, Ledger
@@ -88,6 +88,8 @@ def _absent(ledger: Ledger, record: BlobRecord) -> _Finding:
 def _wrong(backend: Backend, ledger: Ledger, record: BlobRecord, what: str) -> _Finding:
     if not _is_live(ledger, record):
         return "gone"
+    if came_damaged(backend, record):
+        return "right"
     condemned(backend, ledger, record, what)
     return "corrupt"
 
