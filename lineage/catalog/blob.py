@@ -10,7 +10,6 @@ pinning it, flipping it or freeing it.
 
 import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 
 from lineage.catalog.column import Row, chunks, marks
@@ -61,11 +60,11 @@ _pack_digest = lru_cache(maxsize=1024)(Digest.parse)
 
 def _record(row: Row) -> BlobRecord:
     blob = Blob(Digest.parse(row["digest"]), row["size"], row["checksum"])
-    record = BlobRecord(row["domain"], blob, BlobState(row["state"]), row["generation"], is_pack=bool(row["is_pack"]))
-    if row["pack_digest"] is None:
-        return record
-    size, generation = row["pack_size"], row["pack_generation"]
-    return replace(record, pack=_pack_digest(row["pack_digest"]), pack_generation=generation, pack_size=size, start=row["start"])
+    state, is_pack, pack = BlobState(row["state"]), bool(row["is_pack"]), row["pack_digest"]
+    if pack is None:
+        return BlobRecord(row["domain"], blob, state, row["generation"], is_pack=is_pack)
+    place = _pack_digest(pack), row["pack_generation"], row["pack_size"], row["start"]
+    return BlobRecord(row["domain"], blob, state, row["generation"], *place, is_pack=is_pack)
 
 
 class SqlLedger:

@@ -23,7 +23,7 @@ from storage.digest import DEFAULT_ALGORITHM
 from storage.entry import Entry, Kind, printable
 from storage.manifest import build
 from storage.transfer.checkout import Report
-from storage.transfer.checkout import verify as verify_tree
+from storage.transfer.compare import verify as verify_tree
 
 
 class Content(Version):

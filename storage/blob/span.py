@@ -38,7 +38,7 @@ class Span:
 def spans(records: Iterable[BlobRecord], reach: Reach) -> Iterator[Span]:
     """The spans that hold these blobs, by object and place; a blob that is given twice is in one of them once."""
     waiting: list[BlobRecord] = []
-    for record in sorted(set(records), key=lambda each: (each.key, each.start, str(each.blob.digest))):
+    for record in sorted(set(records), key=_place):
         if waiting and not _reaches(waiting, record, reach):
             yield _span(waiting)
             waiting = []
@@ -47,9 +47,14 @@ def spans(records: Iterable[BlobRecord], reach: Reach) -> Iterator[Span]:
         yield _span(waiting)
 
 
+def _place(record: BlobRecord) -> tuple[str, str, int, int]:
+    """Orders records as their keys and starts would, without spelling keys."""
+    return record.domain, (record.pack or record.blob.digest).value, record.pack_generation, record.start
+
+
 def _reaches(waiting: list[BlobRecord], record: BlobRecord, reach: Reach) -> bool:
     first, last = waiting[0], waiting[-1]
-    if record.pack is None or record.key != first.key:
+    if record.pack is None or (record.pack, record.pack_generation, record.domain) != (first.pack, first.pack_generation, first.domain):
         return False
     gap = record.start - last.start - last.blob.size
     return gap <= reach.gap and record.start + record.blob.size - first.start <= reach.largest

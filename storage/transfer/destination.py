@@ -17,28 +17,40 @@ from typing import Self
 from storage.blob import disk
 from storage.entry import CONTROL_NAMES, printable
 from storage.errors import DestinationRefused
+from storage.transfer.claim import Claim
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _IN_THE_WAY = frozenset({errno.ENOTDIR, errno.ELOOP})
+_OPEN = 128
+"""Directories that stay open until they are trimmed."""
 
 
 class Destination:
-    """The directory `root`; the root itself may be reached through links, nothing below it may. Paths are those of a manifest."""
+    """The directory `root`; the root itself may be reached through links, nothing below it may. Paths are those of a manifest.
+
+    One thread at a time, except that any may `put`.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = Path(os.path.realpath(root))
-        self._base: int | None = None
-        self._open: list[tuple[str, int]] = []
+        self._open: dict[str, int] = {}
+        """The root, once it was there, and directories below it."""
+        self._claim: Claim | None = None
+        self._is_narrow = False
+        """Does this process's umask take away what a file must have?"""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._shorten(0)
-        base, self._base = self._base, None
-        if base is not None:
-            os.close(base)
+        claim, self._claim = self._claim, None
+        try:
+            if claim is not None:
+                claim.release()
+        finally:
+            while self._open:
+                os.close(self._open.popitem()[1])
 
     def create(self) -> None:
         """The root is there.
@@ -53,41 +65,37 @@ class Destination:
                 raise DestinationRefused(f"{self.root} is not a directory, or lies below a file: name another destination")
 
     def directory(self, path: str, *, create: bool = False) -> int | None:
-        """A descriptor of directory `path`, good until the next call; None when it is not there.
+        """A descriptor of directory `path`, good until `trim`; None when it is not there.
 
         Raises:
             DestinationRefused: a link or a file stands where a directory must be.
         """
-        parts = path.split("/") if path else []
-        common = 0
-        while common < min(len(parts), len(self._open)) and self._open[common][0] == parts[common]:
-            common += 1
-        self._shorten(common)
+        if (known := self._open.get(path)) is not None:
+            return known
+        parent, _, name = path.rpartition("/")
         with disk.refusals(self.root / path):
-            above = self._root_fd()
-            for part in parts[common:]:
-                above = None if above is None else self._descend(above, part, path, create=create)
-        return above
+            above = self.directory(parent, create=create) if path else None
+            fd = self._open_root() if not path else None if above is None else self._descend(above, name, path, create=create)
+        if fd is not None:
+            self._open[path] = fd
+        return fd
 
-    def _root_fd(self) -> int | None:
-        if self._open:
-            return self._open[-1][1]
-        if self._base is None:
-            try:
-                self._base = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return None
-            except NotADirectoryError as error:
-                raise DestinationRefused(f"{self.root} is not a directory: name another destination") from error
-        return self._base
+    def _open_root(self) -> int | None:
+        try:
+            return os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return None
+        except NotADirectoryError as error:
+            raise DestinationRefused(f"{self.root} is not a directory: name another destination") from error
 
     def _descend(self, above: int, part: str, path: str, *, create: bool) -> int | None:
         try:
-            if create and not _is_there(above, part):
-                disk.mkdir(part, 0o777, dir_fd=above)
-            below = os.open(part, _DIRECTORY, dir_fd=above)
-        except FileNotFoundError:
-            return None
+            with suppress(FileNotFoundError):
+                return os.open(part, _DIRECTORY, dir_fd=above)
+            if not create:
+                return None
+            disk.mkdir(part, 0o777, dir_fd=above)
+            return os.open(part, _DIRECTORY, dir_fd=above)
         except OSError as error:
             if error.errno not in _IN_THE_WAY:
                 raise
@@ -95,18 +103,24 @@ class Destination:
                 f"{printable(part)!r} in {printable(path)!r} is a link or a file in {self.root}, and must be a directory: move it away"
             )
             raise DestinationRefused(message) from error
-        self._open.append((part, below))
-        return below
 
-    def _shorten(self, length: int) -> None:
-        while len(self._open) > length:
-            os.close(self._open.pop()[1])
+    @property
+    def is_wide(self) -> bool:
+        """Are so many directories open that they should be trimmed?"""
+        return len(self._open) > _OPEN
+
+    def trim(self) -> None:
+        """Close every directory but the root."""
+        for path in [path for path in self._open if path]:
+            os.close(self._open.pop(path))
 
     def about(self, path: str) -> os.stat_result | None:
         """What stands at `path`, a link itself and not what it points to; None when nothing does."""
         above, name = self._parent(path)
-        if above is None:
-            return None
+        return None if above is None else self.look(above, name, path)
+
+    def look(self, above: int, name: str, path: str) -> os.stat_result | None:
+        """As `about`, of `name` in a directory whose descriptor is there already."""
         try:
             return os.stat(name, dir_fd=above, follow_symlinks=False)
         except FileNotFoundError:
@@ -139,36 +153,78 @@ class Destination:
         os.close(fd)
         return None
 
-    @contextmanager
-    def replacing(self, path: str, mode: int) -> Iterator[int]:
-        """A descriptor to write a new file with, which stands at `path` when the block ends well, and nowhere when it does not."""
-        above, name = self._parent(path, create=True)
-        temporary = disk.temporary_name()
-        with disk.refusals(self.root / path):
-            fd = disk.create(temporary, dir_fd=above)
+    def claim(self) -> Claim:
+        """Our right to temporary names, taken when it is asked for first; the root must be there."""
+        if self._claim is None:
+            root = self.directory("")
+            if root is None:
+                raise DestinationRefused(f"{self.root} was removed while it was written to: call again")
+            with disk.refusals(self.root):
+                self._claim = Claim(root)
+        return self._claim
+
+    def put(self, above: int, name: str, data: bytes, mode: int, path: str) -> os.stat_result:
+        """How the new file `name` looks, whole and in its place, in the directory with that descriptor; `claim` was called before."""
+        temporary = self.claim().name()
+        try:
+            fd = disk.create(temporary, mode, dir_fd=above)
             try:
-                try:
-                    yield fd
-                    disk.chmod(fd, mode, path)
-                finally:
-                    os.close(fd)
-                disk.rename(temporary, name, dir_fd=above)
+                disk.write(fd, data, temporary)
+                return self._finish(fd, temporary, name, mode, above)
+            finally:
+                os.close(fd)
+        except OSError as error:
+            self._discard(temporary, above)
+            raise disk.refusal(error, self.root / path) from error
+        except BaseException:
+            self._discard(temporary, above)
+            raise
+
+    @contextmanager
+    def replacing(self, path: str, mode: int) -> Iterator[tuple[int, list[os.stat_result]]]:
+        """A descriptor to write a new file with, which stands at `path` when the block ends well, and nowhere when it does not.
+
+        The list then holds how it looks in its place.
+        """
+        above, name = self._parent(path, create=True)
+        looks: list[os.stat_result] = []
+        temporary = self.claim().name()
+        with disk.refusals(self.root / path):
+            fd = disk.create(temporary, mode, dir_fd=above)
+            try:
+                yield fd, looks
+                looks.append(self._finish(fd, temporary, name, mode, above))
             except BaseException:
-                with suppress(OSError):
-                    disk.unlink(temporary, dir_fd=above)
+                self._discard(temporary, above)
                 raise
+            finally:
+                os.close(fd)
+
+    def _finish(self, fd: int, temporary: str, name: str, mode: int, above: int | None) -> os.stat_result:
+        if self._is_narrow:
+            disk.chmod(fd, mode, name)
+        disk.rename(temporary, name, dir_fd=above)
+        about = os.fstat(fd)
+        if about.st_mode & 0o777 != mode:
+            self._is_narrow = True
+            disk.chmod(fd, mode, name)
+            about = os.fstat(fd)
+        return about
+
+    def _discard(self, temporary: str, above: int | None) -> None:
+        with suppress(OSError):
+            disk.unlink(temporary, dir_fd=above)
 
     def link(self, path: str, target: str) -> None:
         """A symbolic link to `target` stands at `path`, instead of what did."""
         above, name = self._parent(path, create=True)
-        temporary = disk.temporary_name()
+        temporary = self.claim().name()
         with disk.refusals(self.root / path):
             disk.symlink(target, temporary, dir_fd=above)
             try:
                 disk.rename(temporary, name, dir_fd=above)
             except BaseException:
-                with suppress(OSError):
-                    disk.unlink(temporary, dir_fd=above)
+                self._discard(temporary, above)
                 raise
 
     def remove(self, path: str, *, is_directory: bool) -> None:
@@ -192,6 +248,8 @@ class Destination:
         waiting = [""]
         while waiting:
             path = waiting.pop()
+            if self.is_wide:
+                self.trim()
             fd = self.directory(path)
             if fd is None:
                 continue
@@ -209,14 +267,6 @@ class Destination:
     def _parent(self, path: str, *, create: bool = False) -> tuple[int | None, str]:
         parent, _, name = path.rpartition("/")
         return self.directory(parent, create=create), name
-
-
-def _is_there(above: int, name: str) -> bool:
-    try:
-        os.stat(name, dir_fd=above, follow_symlinks=False)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def folds_case(root: Path) -> bool:

@@ -2,17 +2,20 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
+from storage.blob import disk
 from storage.digest import Blob, Digest
 from storage.entry import Entry, Pin
 from storage.errors import BlobMissing, Corrupt, DestinationRefused, ReferenceMissing, TreeChanged
 from storage.manifest import Manifest, build
-from storage.transfer.checkout import Report, checkout, verify
+from storage.transfer.checkout import Report, checkout
+from storage.transfer.compare import verify
 from tests.storage.conftest import Shelf
 
 
@@ -152,20 +155,45 @@ class TestRefusing:
         assert before == content(tmp_path)
 
     @pytest.mark.fault("E02", "I-25")
-    def test_a_directory_swapped_for_a_link_meanwhile(self, shelf: Shelf, manifest: Manifest, tmp_path: Path) -> None:
-        """A directory that becomes a link in the middle of a checkout is not written through."""
+    def test_a_directory_swapped_for_a_link_meanwhile(
+        self, shelf: Shelf, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A directory that becomes a link between the look and the first write is refused, and not written through."""
         out, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
         (out / "d").mkdir(parents=True)
         elsewhere.mkdir()
 
-        def swap(_: int) -> None:
+        def swap(*_: object) -> None:
             if not (out / "d").is_symlink():
                 (out / "d").rename(tmp_path / "moved")
                 (out / "d").symlink_to(elsewhere)
 
+        monkeypatch.setattr(disk, "observe", swap)
         with pytest.raises(DestinationRefused):
-            checkout(manifest, shelf.store, out, progress=swap)
+            checkout(manifest, shelf.store, out)
         assert {} == content(elsewhere)
+
+    @pytest.mark.fault("E02", "I-25")
+    def test_a_directory_swapped_at_any_moment(
+        self, shelf: Shelf, manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whenever a directory becomes a link, before whichever effect, nothing lands where the link leads."""
+        for at in range(40):
+            out, elsewhere = tmp_path / f"out{at}", tmp_path / f"elsewhere{at}"
+            (out / "d").mkdir(parents=True)
+            elsewhere.mkdir()
+            left = [at]
+
+            def swap(*_: object, out: Path = out, elsewhere: Path = elsewhere, left: list[int] = left) -> None:
+                left[0] -= 1
+                if left[0] == -1:
+                    (out / "d").rename(out.with_name(f"{out.name}.moved"))
+                    (out / "d").symlink_to(elsewhere)
+
+            monkeypatch.setattr(disk, "observe", swap)
+            with suppress(DestinationRefused):
+                checkout(manifest, shelf.store, out)
+            assert {} == content(elsewhere)
 
     def test_everything_in_the_way_is_listed(self, shelf: Shelf, manifest: Manifest, tmp_path: Path) -> None:
         """A file for a directory, a directory for a file, and a pipe are all listed, and nothing is written."""
@@ -191,16 +219,16 @@ class TestRefusing:
 
 
 class TestVerifying:
-    @pytest.mark.fault("H14", "R03")
-    def test_rot_never_lands(self, shelf: Shelf, manifest: Manifest, tmp_path: Path) -> None:
-        """A rotten blob is refused, its old file stays, and no part of it is left."""
+    @pytest.mark.fault("H14", "R03", "I-31")
+    def test_rot_never_lands(self, shelf: Shelf, manifest: Manifest, tree: Path, tmp_path: Path) -> None:
+        """A rotten blob is refused by the name of its file, whose old content stays; every other file lands, and no part of this one."""
         shelf.rot(Digest.of(b"one"), 3)
         (tmp_path / "out").mkdir()
         (tmp_path / "out/a").write_bytes(b"old")
-        with pytest.raises(Corrupt):
+        with pytest.raises(Corrupt, match="'a'"):
             checkout(manifest, shelf.store, tmp_path / "out")
 
-        assert {"a": b"old"} == content(tmp_path / "out")
+        assert content(tree) | {"a": b"old"} == content(tmp_path / "out")
 
     @pytest.mark.fault("H08")
     def test_the_digest_is_checked_not_only_the_checksum(self, shelf: Shelf, tmp_path: Path) -> None:

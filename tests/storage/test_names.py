@@ -11,9 +11,10 @@ from storage.digest import Digest
 from storage.entry import Entry, Kind, check_path, printable, unportable
 from storage.errors import DestinationRefused, InvalidManifest, InvalidPath, Refused
 from storage.manifest import Manifest, Segment, build, decode_segment, encode_segment
-from storage.transfer.checkout import check_names, checkout
+from storage.transfer.checkout import checkout
 from storage.transfer.ingest import ingest_file, ingest_tree
 from storage.transfer.scan import scan
+from storage.transfer.survey import refuse_unportable
 from tests.faults.corpus import BAD, ODD, TOGETHER, ids
 from tests.storage.conftest import Shelf
 
@@ -163,11 +164,10 @@ class TestOddNames:
         assert "a\\x0ab" == printable("a\nb")
 
     def test_windows_refuses_before_writing(self) -> None:
-        """On Windows a checkout of names Windows cannot hold is refused with the list; elsewhere it is not."""
-        entries = forged(["CON", "a.", "file:stream", "fine"])
+        """On Windows a checkout of names Windows cannot hold is refused with the list."""
         with pytest.raises(DestinationRefused, match="3 names"):
-            check_names(entries, is_windows=True)
-        check_names(entries, is_windows=False)
+            refuse_unportable(["CON", "a.", "file:stream", "fine"])
+        refuse_unportable(["fine"])
 
 
 @pytest.mark.fault("N11")
