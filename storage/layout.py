@@ -36,6 +36,8 @@ QUARANTINE = "quarantine"
 CATALOG = "catalog.sqlite"
 JOURNALS = "journals"
 CACHE = "cache"
+TREES = "trees"
+"""Below the cache: what trees of files looked like."""
 LOCK = "lock"
 OWNER_FILE = "lineage-store.json"
 

@@ -22,7 +22,8 @@ from storage.blob.cache import Cache
 from storage.blob.home import Home
 from storage.blob.store import Store
 from storage.digest import DEFAULT_ALGORITHM
-from storage.layout import CACHE, JOURNALS
+from storage.layout import CACHE, JOURNALS, TREES
+from storage.transfer.statcache import StatCache
 
 Clock = Callable[[], dt.datetime]
 
@@ -56,6 +57,11 @@ class Engine:
     def cache(self) -> Cache:
         """Where bytes of references are kept between downloads, bounded."""
         return Cache(self.cache_root or self.home.root / CACHE)
+
+    @cached_property
+    def trees(self) -> StatCache:
+        """What trees of files held when they were last read or written."""
+        return StatCache((self.cache_root or self.home.root / CACHE) / TREES, self.home.format.store)
 
     def store(self, domain: str) -> Store:
         """The blobs of one dedup domain."""

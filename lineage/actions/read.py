@@ -17,6 +17,7 @@ from storage.errors import BlobMissing
 from storage.manifest import Manifest, build, decode_manifest
 from storage.transfer import reference
 from storage.transfer.checkout import Report, checkout
+from storage.transfer.selection import find
 
 IN_MEMORY = 16 << 20
 """Bytes of a reference that are kept in memory to be read; more go to a temporary file."""
@@ -89,7 +90,7 @@ def download(
     """
     found = manifest(engine, version)
     if only is not None:
-        entry = found.entries.get(only)
+        entry = find(found, only)
         if entry is None:
             raise NotFound(f"{version.path} has no entry {only!r}: list them with `lineage ls {version.path}`")
         found = build([entry]).manifest
@@ -101,6 +102,7 @@ def download(
         exact=exact,
         fetch=fetch_reference(engine),
         allow_missing_references=allow_missing_references,
+        memory=engine.trees.recall(destination, version.domain),
         progress=progress,
     )
 

@@ -23,7 +23,7 @@ from storage.blob.reader import BlobReader
 from storage.blob.session import Session
 from storage.blob.span import FAR, NEAR, Span, spans
 from storage.digest import ALGORITHMS, CHUNK, DEFAULT_ALGORITHM, Blob, Buffer, Digest
-from storage.errors import BlobMissing, Corrupt, Missing, StorageError, Unavailable
+from storage.errors import BlobMissing, Corrupt, Missing, RemoteUnavailable, StorageError, Unavailable
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 Wrong = Callable[[BlobRecord, StorageError], None]
@@ -104,6 +104,7 @@ class Store:
         Raises:
             BlobMissing: unknown here, or not live; raised by the call itself.
             Corrupt: after the last piece, when the bytes were wrong; they were moved aside.
+            RemoteUnavailable: after the last piece, when they were right where they rest, and changed on their way.
         """
         return self.pieces(self._live(digest))
 
@@ -139,9 +140,10 @@ class Store:
         return b""
 
     def _is_right(self, record: BlobRecord, data: bytes) -> bool:
-        check = self._check(record)
-        check.update(data)
-        return check.finds(len(data))
+        blob = record.blob
+        if len(data) != blob.size or xxhash.xxh3_128_hexdigest(data) != blob.checksum:
+            return False
+        return self.backend.is_near or Digest.of(data, blob.digest.algorithm) == blob.digest
 
     def _check(self, record: BlobRecord) -> "_Check":
         return _Check(record.blob, is_deep=not self.backend.is_near)
@@ -157,8 +159,20 @@ class Store:
             check.update(piece)
             size += len(piece)
             yield piece
-        if not check.finds(size):
-            raise condemned(self.backend, self.ledger, record, f"{size} bytes with checksum {check.checksum.hexdigest()}")
+        if check.finds(size):
+            return
+        if not self.backend.is_near and self._comes_right(record):
+            raise RemoteUnavailable(f"blob {record.blob.digest} came wrong, and right when it was read again: call again")
+        raise condemned(self.backend, self.ledger, record, f"{size} bytes with checksum {check.checksum.hexdigest()}")
+
+    def _comes_right(self, record: BlobRecord) -> bool:
+        """Is it right, read once more? Between a far place and here bytes may be changed that are right where they rest."""
+        check, size = self._check(record), 0
+        with suppress(BlobMissing):
+            for piece in self.backend.read(record.key, record.start, None if record.pack is None else record.blob.size):
+                check.update(piece)
+                size += len(piece)
+        return check.finds(size)
 
     def _live(self, digest: Digest) -> BlobRecord:
         record = self.locate([digest]).get(digest)

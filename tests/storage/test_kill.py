@@ -98,7 +98,7 @@ def test_a_writer_killed_anywhere(tmp_path: Path, source: Path, packed: int) -> 
 
 @pytest.mark.fault("S01", "E05")
 def test_a_checkout_killed_anywhere(shelf: Shelf, source: Path, tmp_path: Path) -> None:
-    """What stands at a name is whole, old or new; another checkout makes the tree right, and an exact one leaves nothing else."""
+    """What stands at a name is whole, old or new; another checkout writes what is missing, leaves what is right, and tidies up."""
     manifest = shelf.log(source)
     at = 0
     while True:
@@ -106,10 +106,15 @@ def test_a_checkout_killed_anywhere(shelf: Shelf, source: Path, tmp_path: Path) 
         (out / "dir").mkdir(parents=True)
         (out / "dir/b").write_bytes(b"old")
         was_killed = killed_at(at, lambda out=out: checkout(manifest, shelf.store, out) and None)  # type: ignore[misc]
+        landed = {}
         for path in (path for path in out.rglob("*") if path.is_file() and not path.name.endswith(".partial")):
             assert path.read_bytes() in (CONTENTS[str(path.relative_to(out))], b"old")
-        checkout(manifest, shelf.store, out, exact=True)
+            landed[path] = (path.stat().st_ino, path.stat().st_mtime_ns) if path.read_bytes() != b"old" else None
+        report = checkout(manifest, shelf.store, out)
 
+        right = {path: about for path, about in landed.items() if about is not None}
+        assert right == {path: (path.stat().st_ino, path.stat().st_mtime_ns) for path in right}
+        assert (len(right), len(CONTENTS) - len(right)) == (report.kept, report.written)
         assert CONTENTS == {str(path.relative_to(out)): path.read_bytes() for path in out.rglob("*") if path.is_file()}
         if not was_killed:
             break
