@@ -21,15 +21,16 @@ def rows(letter: str, *numbers: int | range) -> list[str]:
 
 REQUIRED = [
     *rows("N", range(1, 23)),
-    *rows("F", range(1, 6), 8, range(12, 16), 19),
-    *rows("H", 1, range(3, 8), 10, 14),
+    *rows("F", range(1, 6), 8, range(11, 16), 19),
+    *rows("H", 1, range(3, 9), 10, 14, 15, 17),
     *rows("S", 1, 4, 6, 10),
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
     *rows("G", 9, 12, 13, 14, range(17, 21), 22, 25, range(27, 30)),
     *rows("R", range(4, 9), range(15, 19), range(21, 25), 27, 28),
+    *rows("E", 2, 4, 5, 11, 13),
     *rows("X", 1, range(4, 11)),
-    *rows("I-", range(1, 7), range(9, 22), range(24, 27)),
+    *rows("I-", range(1, 7), range(9, 22), range(24, 27), 31),
 ]
 
 

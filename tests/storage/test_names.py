@@ -100,6 +100,7 @@ class TestBadNames:
 
         assert ([], []) == (shelf.leftovers(), list(shelf.ledger.records()))
 
+    @pytest.mark.fault("E11")
     @bad
     def test_checking_out(self, name: str, shelf: Shelf, tmp_path: Path) -> None:
         """A checkout refuses it even when the decoder let it pass, and writes nothing, anywhere."""
