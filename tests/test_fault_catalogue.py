@@ -21,9 +21,9 @@ def rows(letter: str, *numbers: int | range) -> list[str]:
 
 REQUIRED = [
     *rows("N", range(1, 23)),
-    *rows("F", range(1, 6), 8, range(11, 16), 19),
-    *rows("H", 1, range(3, 9), 10, 14, 15, 17),
-    *rows("S", 1, 4, 6, 10),
+    *rows("F", range(1, 7), 8, range(10, 16), 18, 19),
+    *rows("H", 1, range(3, 16), 17, 18),
+    *rows("S", range(1, 12), 14, 16, 17),
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
     *rows("G", 9, 12, 13, 14, range(17, 21), 22, 25, range(27, 30)),

@@ -12,12 +12,13 @@ maker may have died before flushing. A file that has a key already was flushed b
 It holds no descriptor and no thread between calls, so it may be used from any thread and after any fork.
 """
 
+import errno
 import os
 import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -31,6 +32,9 @@ from storage.layout import OBJECTS, QUARANTINE, STAGING
 THREADS = 8
 """Files flushed at the same time: the disk merges what it is asked together."""
 
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})
+"""What says nothing about a disk."""
+
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _Item = TypeVar("_Item")
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
@@ -43,6 +47,7 @@ class LocalStaged(Staged):
         self.path = path
         self.size = 0
         self._fd: int | None = fd
+        self._is_doubtful = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._fd is None:
@@ -58,8 +63,28 @@ class LocalStaged(Staged):
     def close(self) -> None:
         fd, self._fd = self._fd, None
         if fd is not None:
-            with disk.refusals(self.path):
+            with disk.refusals(self.path), self._doubting():
                 os.close(fd)
+
+    def seal(self) -> None:
+        """Flush what was written, its mode set first.
+
+        A flush that fails is never asked for again: the system may have dropped the bytes and would say that all is well.
+        """
+        if self._is_doubtful:
+            raise Unavailable(
+                f"{self.path} could not be flushed, so nobody knows what is on the disk: look at it, then take the bytes in again"
+            )
+        with self._doubting():
+            disk.seal(self.path, 0o444)
+
+    @contextmanager
+    def _doubting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._is_doubtful = error.errno not in _PASSING
+            raise
 
     def drop(self) -> None:
         try:
@@ -99,7 +124,7 @@ class LocalBackend(Backend):
         with disk.refusals(self.root, sum(piece.size for piece, _ in pieces)):
             for piece, _ in pieces:
                 piece.close()
-            _each(lambda piece: disk.seal(piece.path, 0o444), [piece for piece, _ in pieces])
+            _each(LocalStaged.seal, [piece for piece, _ in pieces])
             for piece, target in pieces:
                 self._place(piece, target)
             self._flush_names({target.parent for _, target in pieces})

@@ -1,7 +1,8 @@
 """An operation, killed or failed at each of its side effects in turn, and what must be true afterwards.
 
     effects     of the disk (`storage.blob.disk.observe`) and of the catalogue (`lineage.catalog.open.observe`), counted together
-    killed      a forked child works on a copy of the store and is gone at the k-th effect; this process opens what it left
+    killed      a forked child works on a copy of the store and is gone at the k-th effect, or, from outside, before its k-th system call that
+                changes anything in the store, SQLite's own included; this process opens what it left
     failed      the k-th effect raises once, in this process, and the operation goes on as it likes
 
 An operation is cut into steps; what can be seen of the store after a kill is what could be seen after one of them, never anything in
@@ -26,6 +27,7 @@ from lineage.actions.open import Engine, open_engine
 from lineage.catalog import open as catalogue
 from storage.blob import disk
 from tests.faults.invariants import Acknowledged, check, cleaned, listing, visible
+from tests.faults.syscall import KILL, Task, supervised
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 PATIENCE = 60
@@ -103,7 +105,7 @@ def observed(act: Callable[[int, str], None]) -> Iterator[None]:
         disk.observe, catalogue.observe = before
 
 
-def die_at(k: int, task: Callable[[Callable[[object], None]], None]) -> tuple[bool, list[Any]]:
+def die_at(k: int, task: Task, _root: Path) -> tuple[bool, list[Any]]:
     """Do `task` in a child that dies at its k-th effect: whether it came to its end, and what it had told by then."""
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -129,6 +131,12 @@ def die_at(k: int, task: Callable[[Callable[[object], None]], None]) -> tuple[bo
     return status == 0, told
 
 
+def die_in_call(k: int, task: Task, root: Path) -> tuple[bool, list[Any]]:
+    """As `die_at`, before the k-th system call that changes something below `root`."""
+    watched = supervised(task, root, lambda number, _: KILL if number == k else None)
+    return not watched.was_killed, watched.told
+
+
 def _tell(descriptor: int, told: object) -> None:
     os.write(descriptor, pickle.dumps(told))
 
@@ -141,7 +149,7 @@ def _unpickled(stream: Any) -> Iterator[Any]:
             return
 
 
-def killed_everywhere(scene: Scene, root: Path) -> int:
+def killed_everywhere(scene: Scene, root: Path, die: Callable[[int, Task, Path], tuple[bool, list[Any]]] = die_at) -> int:
     """Kill the operation at every effect; the number of places there were."""
     seen, end = scene.outcomes(root), scene.end(root)
     k = 0
@@ -149,7 +157,7 @@ def killed_everywhere(scene: Scene, root: Path) -> int:
     while not is_done:
         k += 1
         scene.copy(root)
-        is_done, told = die_at(k, lambda tell: work(scene, root, tell))
+        is_done, told = die(k, lambda tell: work(scene, root, tell), root)
         engine = scene.open(root)
         try:
             after_death(scene, engine, seen[len(told) :], end)
@@ -203,12 +211,27 @@ def failed_everywhere(scene: Scene, root: Path, failure: Failure, typed: tuple[t
 
 def _count(scene: Scene, root: Path) -> int:
     """How many effects the operation has on an open store."""
-    effects: list[str] = []
     engine = scene.open(scene.copy(root))
-    with observed(lambda _, effect: effects.append(effect)):
+    with counted() as effects:
         for step in scene.steps:
             step(engine)
     engine.close()
+    return len(effects)
+
+
+@contextmanager
+def counted() -> Iterator[list[str]]:
+    """The effects of what is done meanwhile."""
+    effects: list[str] = []
+    with observed(lambda _, effect: effects.append(effect)):
+        yield effects
+
+
+def places(scene: Scene, root: Path) -> int:
+    """How many places there are to kill the operation at."""
+    scene.copy(root)
+    with counted() as effects:
+        work(scene, root, lambda _: None)
     return len(effects)
 
 

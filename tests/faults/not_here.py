@@ -18,7 +18,7 @@ PARTS: dict[str, str] = {
     "N21": "two spellings over HTTP are for the server; here a name with an escape in it is no name",
     "R28": "that plain HTTP to another machine needs a word of its own is the URI here: who writes http:// has said it",
     "X06": "no owner of a bucket is recorded: whoever takes its name over is noticed by version, ETag, checksum and size",
-    "S01": "killed at every effect of ours and around every commit; inside SQLite's own system calls its authors' tests are relied on",
+    "S03": "a directory whose flush failed is flushed again by the next writer: there is no way to write a name anew beside other writers",
     "S04": "where tests have no right to mount a small disk, the errors of a full one are only made, at every effect",
     "S06": "where tests have no right to mount a disk read-only, directories are made read-only instead",
     "D07": "that FULL is set is checked; losing power cannot be tried here, and SQLite's promise is relied on",

@@ -2,24 +2,29 @@
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from lineage.actions import create, delete, expire, find, finish, history, log, start, update, use
+from lineage.actions import create, delete, expire, find, finish, history, link, log, record, start, update, use
 from lineage.actions.open import Engine
 from lineage.actions.reclaim import plan_reclaim, reclaim
 from lineage.model.artifact import VersionRecord
-from lineage.model.errors import NotFound
+from lineage.model.errors import Conflict, NotFound
 from lineage.model.metric import Row
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
 from lineage.model.run import Resume
 from storage.blob.pack import PACKED
+from storage.digest import Digest
 from storage.transfer.ingest import ingest_tree
 from storage.transfer.scan import scan
 from tests.faults.invariants import Acknowledged
 from tests.faults.kill import NOON, Scene, Step
 
 DEMO = ProjectPath("demo")
-FILES = {"a": b"alpha", "d/b": b"beta" * PACKED}
+LONG = 40
+"""Files, or rows, where there are many: each costs a few effects."""
+
+FILES = {"a": b"alpha", "d/b": b"beta" * (PACKED // 4 + 1)}
 MORE = {"a": b"alpha", "c": b"gamma"}
 """Some are packed, some too large for that."""
 
@@ -193,9 +198,54 @@ class Stage:
 
         return self.scene("delete", prepare, remove)
 
+    def wide(self) -> Scene:
+        """Many files, each too large to be packed."""
+        files = {f"{at % 4}/{at}": b"%d" % at + FILES["d/b"] for at in range(LONG // 3)}
+        return self.scene("wide", self.nothing, lambda e: put(e, tree(self.place / "files", files)))
+
+    def steps(self) -> Scene:
+        """A long history, opened anew for each row, then sealed."""
+        return self.scene("steps", self.nothing, begin, *map(measure, range(LONG // 2)), end)
+
+    def linked(self) -> Scene:
+        """A version is linked elsewhere, used through that link and by name, unlinked, and the run that used it deleted."""
+
+        def join(engine: Engine) -> None:
+            found = named(engine, "raw:v0")
+            assert found is not None
+            link.link_version(engine, found, ArtifactPath.parse("demo/other"), ["chosen"])
+
+        def consume(engine: Engine) -> None:
+            found = named(engine, "raw:v0")
+            assert found is not None
+            use.use_version(engine, number(engine), found, role="input")
+
+        def part(engine: Engine) -> None:
+            found = named(engine, "other:chosen")
+            if found is not None:
+                link.unlink_version(engine, found)
+
+        again = [begin, join, consume, part, end]
+        return self.scene("linked", self.one, begin, join, consume, part, end, again=again)
+
+    def recorded(self) -> Scene:
+        """Whole runs in one transaction."""
+
+        def record_two(engine: Engine) -> None:
+            project = create.project(engine, DEMO)
+            outputs = [record.Output("model", digest=str(Digest.of(b"model")))]
+            runs = [record.Recording(run=name, used=["raw:v0"], logged=outputs) for name in ("one", "two")]
+            with suppress(Conflict):  # they are there
+                record.record(engine, project, runs)
+
+        return self.scene("recorded", self.one, record_two)
+
     def creation(self) -> Scene:
         """A store where there was none: its format file, its catalogue, its tables."""
         return Scene(self.place / "absent", [lambda e: create.project(e, DEMO)])
 
 
 SCENES = ["new", "identical", "shared", "incremental", "run", "expiry", "reclaim", "alias", "delete", "creation", "resumed", "relogged"]
+SCENES += ["linked", "recorded"]
+LENGTHY = ["wide", "steps"]
+"""Scenes with hundreds of effects that are much alike."""
