@@ -236,7 +236,7 @@ class Session:
         """Everything taken rests durable in the store when this returns; it exists once the ledger's commit says so.
 
         Raises:
-            StoreFull, ReadOnlyStore, Unavailable: nothing may be committed; calling again tries again.
+            StoreFull, ReadOnlyStore, Unavailable: nothing may be committed; calling again tries again, but for bytes whose flush failed.
         """
         batch = self._batch
         batch.close_pack()
