@@ -75,6 +75,15 @@ class BlobRecord:
         return replace(self, pack=pack.blob.digest, pack_generation=pack.generation, pack_size=pack.blob.size, start=start)
 
 
+@dataclass(frozen=True, slots=True)
+class PackUse:
+    """How much of a pack is still something: so many live blobs rest in it, of so many bytes together."""
+
+    pack: BlobRecord
+    blobs: int
+    bytes: int
+
+
 class Ledger(Protocol):
     """The laws every ledger keeps; `tests/contracts/ledger.py` checks them.
 
@@ -89,6 +98,8 @@ class Ledger(Protocol):
        are right the later is as good. One that is live in an object of its own keeps it.
     7. A pack with a pin of an open session, or with a live blob in it, is never among the empty and never doomed. What is still uploading
        in a doomed pack and not pinned is doomed with it, and forgotten with it.
+    8. `relocate` is a commit that brings no version: what the session placed rests there from then on, all of it or nothing. It makes
+       nothing needed that was not, and a blob keeps its generation, its pins and its segments wherever it rests.
     """
 
     def open_session(self) -> str:
@@ -122,6 +133,9 @@ class Ledger(Protocol):
     def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         """Pin those that are live segments, and so all they list; the others are left out, and so is what lists a doubted blob."""
 
+    def relocate(self, session: str) -> bool:
+        """Let live blobs rest where the session has placed them, and end it; False, and nothing moved, when it was closed for dead."""
+
     def displace(self, records: Sequence[BlobRecord]) -> None:
         """Blobs whose bytes are wrong: those in a pack rest nowhere from now on, live and missing until logged again. All are doubted."""
 
@@ -136,6 +150,12 @@ class Ledger(Protocol):
 
     def packs(self) -> Iterable[BlobRecord]:
         """Every pack."""
+
+    def pack_uses(self) -> list[PackUse]:
+        """Every live pack, with what rests in it."""
+
+    def members(self, pack: BlobRecord) -> list[BlobRecord]:
+        """The live blobs that rest in a pack, in the order they lie there."""
 
     def unreachable(self) -> list[BlobRecord]:
         """Blobs that no committed manifest, journal or pin needs, and those a killed reclaim left `deleting`."""
@@ -243,6 +263,12 @@ class MemoryLedger:
             self.doubted.discard(key)
         self.close_session(session)
 
+    def relocate(self, session: str) -> bool:
+        if session not in self.pins:
+            return False
+        self.commit(session, ())
+        return True
+
     def _resting(self, session: str) -> set[_Key]:
         """What is uploading or live in the packs a session has pinned."""
         packs = self.pack_pins.get(session, ())
@@ -286,6 +312,16 @@ class MemoryLedger:
 
     def packs(self) -> Iterable[BlobRecord]:
         return list(self.containers.values())
+
+    def pack_uses(self) -> list[PackUse]:
+        live = [row for row in self.containers.values() if row.state is BlobState.LIVE]
+        held = [(pack, [member.blob.size for member in self.members(pack)]) for pack in live]
+        return [PackUse(pack, len(sizes), sum(sizes)) for pack, sizes in held]
+
+    def members(self, pack: BlobRecord) -> list[BlobRecord]:
+        name = pack.domain, pack.blob.digest
+        inside = [row for row in self.rows.values() if (row.domain, row.pack) == name and row.state is BlobState.LIVE]
+        return sorted(inside, key=lambda row: row.start)
 
     def unreachable(self) -> list[BlobRecord]:
         needed = self._with_listed(self.reachable).union(*map(self._relied, self.pins))

@@ -63,7 +63,7 @@ def _reclaim(engine: Engine) -> tuple[str, str]:
         return "skipped", str(error)
     except Refused as error:
         return "skipped", f"needs a person: {error}; run `lineage reclaim`"
-    return "ok", f"{done.blobs} blobs, {done.bytes} bytes freed"
+    return "ok", f"{done.blobs} blobs, {done.bytes} bytes freed, {done.disk} bytes on disk"
 
 
 def _verify(engine: Engine) -> tuple[str, str]:

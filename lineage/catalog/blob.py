@@ -17,7 +17,7 @@ from lineage.catalog.open import Catalog, Connection
 from lineage.catalog.process import is_alive, this_process
 from storage.digest import Blob, Digest
 from storage.errors import Corrupt
-from storage.ledger import BlobRecord, BlobState, Placement
+from storage.ledger import BlobRecord, BlobState, PackUse, Placement
 from storage.manifest import Segment
 
 _REACHED = """(
@@ -145,6 +145,13 @@ class SqlLedger:
             c.executemany("INSERT INTO pin (session_id, blob_id) VALUES (?, ?) ON CONFLICT DO NOTHING", pins)
         return {record.blob.digest: record for record in map(_record, held)}
 
+    def relocate(self, session: str) -> bool:
+        with self._catalog.tx() as c:
+            if not is_open(c, session):
+                return False
+            commit_session(c, session)
+        return True
+
     def displace(self, records: Sequence[BlobRecord]) -> None:
         with self._catalog.tx() as c:
             c.executemany(
@@ -182,6 +189,21 @@ class SqlLedger:
                 return
             yield from map(_record, rows)
             last = rows[-1]["id"]
+
+    def pack_uses(self) -> list[PackUse]:
+        with self._catalog.read() as c:
+            text = (
+                "SELECT pack.*, NULL AS pack_digest, count(held.id) AS blobs, coalesce(sum(held.size), 0) AS bytes FROM blob AS pack "
+                "LEFT JOIN blob AS held ON held.pack_id = pack.id AND held.state = 'live' "
+                "WHERE pack.is_pack = 1 AND pack.state = 'live' GROUP BY pack.id ORDER BY pack.domain, pack.digest"
+            )
+            return [PackUse(_record(row), row["blobs"], row["bytes"]) for row in c.execute(text)]
+
+    def members(self, pack: BlobRecord) -> list[BlobRecord]:
+        with self._catalog.read() as c:
+            inside = "SELECT id FROM blob AS own WHERE own.domain = ? AND own.digest = ? AND own.is_pack = 1"
+            text = f"{_SELECT}WHERE blob.pack_id = ({inside}) AND blob.state = 'live' ORDER BY blob.start"
+            return [_record(row) for row in c.execute(text, (pack.domain, str(pack.blob.digest)))]
 
     def unreachable(self) -> list[BlobRecord]:
         return self._gone(is_pack=0)

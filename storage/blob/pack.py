@@ -48,6 +48,11 @@ class Pack:
     members: tuple[Member, ...]
 
 
+def packed_size(blobs: int, size: int, algorithm: str = DEFAULT_ALGORITHM) -> int:
+    """Bytes of a pack that holds so many blobs of so many bytes together, its header, footer and trailer included."""
+    return len(TAG) + size + 8 + blobs * (4 + len(str(Digest.of(b"", algorithm))) + 8 + 16 + 8) + _TRAILER
+
+
 class PackWriter:
     """A pack on its way: blobs are appended to something staged, then it is finished, once. What fails leaves nothing of the pack."""
 

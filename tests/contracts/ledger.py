@@ -490,3 +490,68 @@ class LedgerContract:
             assert {THREE.digest} == set(house.ledger.hold_segments(house.ledger.open_session(), house.domain, [THREE.digest]))
             getattr(house.ledger, how)([find(house, ONE)])
             assert {} == dict(house.ledger.hold_segments(house.ledger.open_session(), house.domain, [THREE.digest]))
+
+    @pytest.mark.fault("I-01", "I-06")
+    def test_relocating_moves_live_blobs_and_nothing_else(self, house: LedgerHouse) -> None:
+        """Placed and relocated they rest in the new pack, live, needed or not as they were, and the old pack is empty; the session is over."""
+        packed(house, PACK, ONE, TWO, THREE)
+        house.release(TWO.digest)
+        before = {record.blob: record.generation for record in house.ledger.records()}
+        session = house.ledger.open_session()
+        house.ledger.place(session, house.domain, OTHER, [(ONE, 15), (TWO, 18)])
+        assert {PACK.digest} == {record.pack for record in house.ledger.records()}
+        assert house.ledger.relocate(session)
+
+        assert [(OTHER.digest, 15), (OTHER.digest, 18), (PACK.digest, 2)] == [
+            (record.pack, record.start) for record in (find(house, blob) for blob in (ONE, TWO, THREE))
+        ]
+        assert before == {record.blob: record.generation for record in house.ledger.records() if record.state is BlobState.LIVE}
+        assert ({TWO.digest}, [], []) == (unreachable(house), empty(house), house.ledger.open_sessions())
+        house.release(THREE.digest)
+        house.ledger.forget(house.ledger.doom(house.ledger.unreachable()))
+        assert [PACK.digest] == empty(house)
+
+    def test_relocating_is_refused_to_a_session_that_was_closed(self, house: LedgerHouse) -> None:
+        """Taken for dead, it moves nothing, and what it placed in is empty."""
+        packed(house, PACK, ONE)
+        session = house.ledger.open_session()
+        house.ledger.place(session, house.domain, OTHER, [(ONE, 15)])
+        house.ledger.close_session(session)
+
+        assert not house.ledger.relocate(session)
+        assert (PACK.digest, [OTHER.digest]) == (find(house, ONE).pack, empty(house))
+
+    @pytest.mark.fault("I-07")
+    def test_what_another_session_pinned_may_be_relocated(self, house: LedgerHouse) -> None:
+        """It stays pinned where it rests then, also when nobody else needs it, and the other's commit leaves it there."""
+        packed(house, PACK, ONE)
+        house.release(ONE.digest)
+        writer, mover = house.ledger.open_session(), house.ledger.open_session()
+        house.ledger.pin(writer, house.domain, [ONE])
+        house.ledger.place(mover, house.domain, OTHER, [(ONE, 15)])
+        assert house.ledger.relocate(mover)
+
+        assert ([], set()) == (house.ledger.doom([find(house, ONE)]), unreachable(house))
+        assert [PACK.digest] == [row.blob.digest for row in house.ledger.doom(house.ledger.empty_packs())]
+        house.commit(writer, [ONE.digest])
+        assert (OTHER.digest, BlobState.LIVE) == (find(house, ONE).pack, find(house, ONE).state)
+
+    def test_a_pack_is_weighed_by_what_is_live_in_it(self, house: LedgerHouse) -> None:
+        """Blobs and bytes of every live pack; its members in the order they lie there."""
+        packed(house, PACK, TWO, ONE)
+        packed(house, OTHER, THREE)
+        session = house.ledger.open_session()
+        house.ledger.place(session, house.domain, Blob.of(b"on its way"), [(Blob.of(b"new"), 0)])
+        house.release(ONE.digest)
+        house.ledger.forget(house.ledger.doom(house.ledger.unreachable()))
+
+        assert {PACK: (1, TWO.size), OTHER: (1, THREE.size)} == {use.pack.blob: (use.blobs, use.bytes) for use in house.ledger.pack_uses()}
+        packs = {record.blob: record for record in house.ledger.packs()}
+        assert [TWO] == [record.blob for record in house.ledger.members(packs[PACK])]
+        packed(house, PACK, ONE, TWO)
+        assert [] == house.ledger.members(packs[Blob.of(b"on its way")])
+
+    def test_members_lie_in_order(self, house: LedgerHouse) -> None:
+        """By where they start."""
+        row = packed(house, PACK, THREE, ONE, TWO)
+        assert [THREE, ONE, TWO] == [record.blob for record in house.ledger.members(row)]

@@ -17,7 +17,8 @@ from lineage.cli.outcome import Exit
 from lineage.cli.shell import Row, Shell, table
 from lineage.model.errors import UsageError
 from lineage.model.retention import Plan
-from storage.upkeep.reclaim import ReclaimPlan
+from storage.upkeep.reclaim import EMPTY, Reclaimed, ReclaimPlan
+from storage.upkeep.rewrite import REASON
 
 Look = Annotated[bool, typer.Option("--plan", help="Show the plan and change nothing.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Carry the plan out without asking.")]
@@ -76,6 +77,7 @@ def _may(shell: Shell, question: str, doubts: tuple[str, ...], look: bool, yes: 
 def reclaim(shell: Shell, plan: Look = False, yes: Yes = False, force: Force = False) -> Exit:  # options
     """Show how many bytes nothing needs any more and why, then free them.
 
+    A small blob rests in a pack with others: its bytes are free on disk when the pack goes, or is worth rewriting. Both sums are told.
     A plan that leaves nothing in the store raises a doubt: is this the catalogue that belongs to these bytes?
 
     Examples:
@@ -88,10 +90,12 @@ def reclaim(shell: Shell, plan: Look = False, yes: Yes = False, force: Force = F
         if found.is_empty:
             shell.answer(document, "nothing to free: every blob is needed")
             return Exit.OK
-        rows: list[Row] = [(text.counted(count, "blob"), reason) for reason, count in found.counts.items()]
+        of_packs = (EMPTY, REASON)
+        rows: list[Row] = [(text.counted(count, "pack" if why in of_packs else "blob"), why) for why, count in found.counts.items()]
         shell.show(
             table(">free", "reason", rows=rows),
-            f"{text.size(found.bytes)} in {len(found.doomed):,} of {text.counted(found.records, 'blob')}",
+            f"{text.size(found.bytes)} in {len(found.doomed):,} of {text.counted(found.records, 'blob')}; on disk {text.size(found.disk)} go"
+            + _inside(found.inside),
         )
         doubts = ("nothing would be left: is this the right store?",) if found.takes_everything else ()
         for doubt in doubts:
@@ -101,14 +105,27 @@ def reclaim(shell: Shell, plan: Look = False, yes: Yes = False, force: Force = F
             return Exit.OK if plan else Exit.REFUSED
         with shell.progress("reclaim", found.bytes) as progress:
             done = freeing.reclaim(engine, found, progress, empty_ok=True)
-    document |= {"carried_out": True, "freed": {"blobs": done.blobs, "bytes": done.bytes, "spared": done.spared}}
+    document |= {"carried_out": True, "freed": _freed(done)}
     spared = f"; {done.spared:,} are needed again and stayed" if done.spared else ""
-    shell.answer(document, f"{text.counted(done.blobs, 'blob')} freed, {text.size(done.bytes)}{spared}")
+    disk = f"; on disk {text.size(done.disk)} freed{_inside(done.inside)}"
+    shell.answer(document, f"{text.counted(done.blobs, 'blob')} freed, {text.size(done.bytes)}{disk}{spared}")
+    if done.unread:
+        shell.warn(f"{text.counted(len(done.unread), 'blob')} could not be moved, rotten or lost: 'lineage verify' says which")
     return Exit.OK
 
 
+def _inside(size: int) -> str:
+    return f", {text.size(size)} of dead blobs stay inside packs" if size else ""
+
+
+def _freed(done: Reclaimed) -> dict[str, Any]:
+    counts = {"blobs": done.blobs, "bytes": done.bytes, "spared": done.spared, "packs": done.packs, "rewritten": done.rewritten}
+    return {**counts, "disk": done.disk, "inside": done.inside, "unread": [str(digest) for digest in done.unread]}
+
+
 def _plan(plan: ReclaimPlan) -> dict[str, Any]:
-    return {"blobs": len(plan.doomed), "bytes": plan.bytes, "reasons": plan.counts, "records": plan.records}
+    sizes = {"bytes": plan.bytes, "disk": plan.disk, "inside": plan.inside}
+    return {"blobs": len(plan.doomed), **sizes, "sparse": len(plan.sparse), "reasons": plan.counts, "records": plan.records}
 
 
 def verify(
