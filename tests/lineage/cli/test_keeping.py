@@ -63,6 +63,45 @@ def test_expire_marks_and_reclaim_frees(due: Caller) -> None:
     assert "nothing to free" in due("reclaim", "--yes").out
 
 
+def test_what_is_free_and_what_stays_inside_packs_is_told_apart(lineage: Caller, tmp_path: Path, engine: Engine) -> None:
+    """A pack that is still needed keeps its dead bytes, and says so; once half of it is dead it is rewritten, and the disk has them back."""
+    parts = {name: tmp_path / name for name in ("some", "more")}
+    for number, root in enumerate(parts.values()):
+        root.mkdir()
+        for part in range(4 * number + 2):
+            (root / f"{number}-{part}").write_bytes(bytes([number, part]) * 5000)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    for path in (path for root in parts.values() for path in root.iterdir()):
+        (whole / path.name).write_bytes(path.read_bytes())
+
+    def on_disk() -> int:
+        return sum(path.stat().st_size for path in (lineage.home / "objects").rglob("*") if path.is_file())
+
+    lineage("put", whole, "-n", "me/toys/whole")
+    for name, root in parts.items():
+        lineage("put", root, "-n", f"me/toys/{name}")
+    delete.delete_version(engine, find.version(engine, ArtifactPath.parse("toys/whole")))
+    lineage("reclaim", "--yes")
+    delete.delete_version(engine, find.version(engine, ArtifactPath.parse("toys/some")))
+    before = on_disk()
+    freed = lineage("reclaim", "--yes", "--json").json["freed"]
+    assert 20_000 <= freed["inside"] < 23_000
+    assert before - on_disk() == freed["disk"] < 20_000 <= freed["bytes"]
+
+    lineage("put", parts["more"] / "1-0", "-n", "me/toys/last")
+    delete.delete_version(engine, find.version(engine, ArtifactPath.parse("toys/more")))
+    before = on_disk()
+    plan = lineage("reclaim", "--plan", "--json").json["plan"]
+    ended = lineage("reclaim", "--yes", "--json").json["freed"]
+    assert before - on_disk() == ended["disk"]
+    assert ended["inside"] < 2_000
+    assert ended["disk"] > 60_000
+    assert (1 <= ended["rewritten"], plan["sparse"]) == (True, ended["rewritten"])
+    assert 0 == lineage("verify", "--deep").code
+    assert 0 == lineage("get", "me/toys/last").code
+
+
 def test_freeing_everything_wants_force(lineage: Caller, data: Path, engine: Engine) -> None:
     """A plan that would leave nothing in the store is doubted: --yes alone, as scripts say it, frees nothing."""
     lineage("put", data / "a.txt", "-n", "me/toys/only")
