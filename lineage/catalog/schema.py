@@ -9,11 +9,15 @@
             │           ├─ sweep ── run
             │           └─ type_policy, protected_alias
             └─ …       collection ── collection_tag, alias_event       version ── idempotency       counter, job
+                       segment ── read_segment, segment_reference ── reference
 
 A blob's `pack_id` is the row of the pack it rests in, `start` its place there. A pin on a pack holds all that rests in it; a pin's own
 `pack_id` and `start` are where its session packed a blob that rested elsewhere already, which a commit may make the blob's (the pack has a
 pin of its own, so that one needs no reference). A file may be stored whose bytes are those of a pack: `is_pack` keeps the two rows apart. A
 segment is doubted while bytes it lists were found wrong or missing: logging its content again takes nothing on trust then.
+
+A `reference` is one pinned object, whatever entries it stands in, and how it stood when it was last looked at; `segment_reference` says in
+which entries. Both are filled when references are checked, segment by segment: `read_segment` has those that were looked through.
 
 Besides these sqlite-utils keeps its own table of migrations.
 
@@ -157,8 +161,22 @@ CREATE TABLE pin (
 CREATE INDEX pin_blob ON pin (blob_id);
 CREATE TABLE idempotency (key TEXT PRIMARY KEY, version_id INTEGER NOT NULL REFERENCES version, at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 
+CREATE TABLE reference (
+  id INTEGER PRIMARY KEY, uri TEXT NOT NULL, pin TEXT NOT NULL,
+  state TEXT CHECK (state IN ('ok', 'drifted', 'missing', 'unpinned', 'unverifiable')),
+  since INTEGER, seen_at INTEGER, ok_at INTEGER, UNIQUE (uri, pin)
+) STRICT;
+CREATE INDEX reference_astray ON reference (id) WHERE state IN ('drifted', 'missing');
+CREATE TABLE read_segment (segment_id INTEGER PRIMARY KEY REFERENCES segment ON DELETE CASCADE) STRICT;
+CREATE TABLE segment_reference (
+  segment_id INTEGER NOT NULL REFERENCES segment ON DELETE CASCADE, path TEXT NOT NULL, reference_id INTEGER NOT NULL REFERENCES reference,
+  PRIMARY KEY (segment_id, path)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX segment_of_reference ON segment_reference (reference_id, segment_id);
+
 CREATE TABLE job (
-  name TEXT PRIMARY KEY, leased_by TEXT, leased_until INTEGER, started_at INTEGER, finished_at INTEGER, result TEXT, reason TEXT
+  name TEXT PRIMARY KEY, leased_by TEXT, leased_until INTEGER, started_at INTEGER, finished_at INTEGER, result TEXT, reason TEXT,
+  is_on INTEGER, every_seconds INTEGER
 ) STRICT, WITHOUT ROWID;
 """
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from storage.transfer.reference.handler import unverified as unverified
     from storage.transfer.reference.scheme import DEFAULT_MAX_OBJECTS as DEFAULT_MAX_OBJECTS
     from storage.transfer.reference.scheme import Standing as Standing
+    from storage.transfer.reference.survey import Asked as Asked
+    from storage.transfer.reference.survey import survey as survey
 
 _ROOMS = {
     "fetch_cached": "cached",
@@ -25,6 +27,8 @@ _ROOMS = {
     "unverified": "handler",
     "DEFAULT_MAX_OBJECTS": "scheme",
     "Standing": "scheme",
+    "Asked": "survey",
+    "survey": "survey",
 }
 
 __all__ = sorted(_ROOMS)  # noqa: PLE0605  # the table is the list

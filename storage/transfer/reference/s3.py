@@ -17,6 +17,7 @@ import base64
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, BinaryIO, Self
 
 from storage.blob.endpoint import call, close, pieces
@@ -180,13 +181,14 @@ def _key_problem(key: str) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row:
     """One object of a listing."""
 
     key: str
     size: int
     etag: str | None
     version: str | None = None
+    is_latest: bool = True
 
     @property
     def is_marker(self) -> bool:
@@ -194,9 +196,9 @@ class _Row:
 
 
 def _pin_prefix(place: Place, wish: Wish, missing: ReferenceMissing) -> list[Entry]:
-    rows: dict[str, _Row] = {}
-    for row in _versions(place) if _is_versioned(place) else _objects(place):
-        if not row.is_marker:
+    rows: dict[str, Row] = {}
+    for row in history(place) if _is_versioned(place) else objects(place):
+        if row.is_latest and not row.is_marker:
             rows.setdefault(row.key, row)
             wish.check_count(len(rows))
     if not rows and not wish.allow_empty:
@@ -204,7 +206,7 @@ def _pin_prefix(place: Place, wish: Wish, missing: ReferenceMissing) -> list[Ent
     return entries_below(wish, (_found(place, row) for row in rows.values()))
 
 
-def _found(place: Place, row: _Row) -> Found:
+def _found(place: Place, row: Row) -> Found:
     problem = _key_problem(row.key)
     uri = f"s3://{place.bucket}/{row.key}"
     return Found(row.key.removeprefix(place.key), Pin(uri, row.etag, row.version), row.size, problem and f"key {row.key!r} {problem}")
@@ -219,21 +221,28 @@ def _is_versioned(place: Place) -> bool:
     return status is not None
 
 
-def _objects(place: Place) -> Iterator[_Row]:
+def objects(place: Place) -> Iterator[Row]:
+    """Every object below, as a listing shows it, page after page."""
     for page in _pages("list_objects_v2", place, {"NextContinuationToken": "ContinuationToken"}):
         for each in page.get("Contents", []):
-            yield _Row(each["Key"], each["Size"], _bare(each.get("ETag")))
+            yield Row(each["Key"], each["Size"], _bare(each.get("ETag")))
 
 
-def _versions(place: Place, key: str | None = None) -> Iterator[_Row]:
-    """The latest version of every object below; with `key`, all versions of that one object, which sort before every longer key."""
+def history(place: Place) -> Iterator[Row]:
+    """Every stored version of every object below, in the order of keys."""
     marks = {"NextKeyMarker": "KeyMarker", "NextVersionIdMarker": "VersionIdMarker"}
     for page in _pages("list_object_versions", place, marks):
         for each in page.get("Versions", []):
-            if each["IsLatest"] if key is None else each["Key"] == key:
-                yield _Row(each["Key"], each["Size"], _bare(each.get("ETag")), each["VersionId"])
-        if key is not None and page.get("NextKeyMarker", key) != key:
-            return
+            yield Row(each["Key"], each["Size"], _bare(each.get("ETag")), each["VersionId"], each["IsLatest"])
+
+
+def standing_of(pin: Pin, size: int | None, row: Row) -> Standing | None:
+    """How the pinned object stands by a row of a listing; `None` where the row is of another version."""
+    if pin.version_id not in (None, row.version):
+        return None
+    if not pin.is_verifiable:
+        return Standing.UNPINNED
+    return Standing.OK if pin.etag in (None, row.etag) and size in (None, row.size) else Standing.DRIFTED
 
 
 def _pages(method: str, place: Place, marks: Mapping[str, str]) -> Iterator[dict[str, Any]]:
@@ -254,7 +263,8 @@ def _pages(method: str, place: Place, marks: Mapping[str, str]) -> Iterator[dict
 
 def _stored_version(place: Place, etag: str, size: int | None) -> str | None:
     try:
-        return next((row.version for row in _versions(place, place.key) if row.etag == etag and size in (None, row.size)), None)
+        own = takewhile(lambda row: row.key == place.key, history(place))  # every longer key sorts behind all versions of this one
+        return next((row.version for row in own if row.etag == etag and size in (None, row.size)), None)
     except (Unreadable, RemoteUnavailable, ReferenceMissing):
         return None  # what led here is the better thing to tell
 

@@ -9,7 +9,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from storage.entry import Pin, printable, weak_time
@@ -36,6 +36,10 @@ class Seen:
         """The pin of this very object; when it was modified counts only where nothing better is stated."""
         etag = self.etag or (weak_time(self.modified) if self.modified and not self.version and not self.checksum else None)
         return Pin(uri, etag, self.version, self.checksum)
+
+    def completed(self, pin: Pin) -> "Seen":
+        """The same, with the pinned version where this response states none and its etag is the pinned one: listings leave versions out."""
+        return replace(self, version=pin.version_id) if self.version is None and self.etag and self.etag == pin.etag else self
 
 
 class Provider(Protocol):

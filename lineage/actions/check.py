@@ -1,0 +1,134 @@
+"""Are the objects that references point to still the pinned ones? Asks where they live, and keeps what was found.
+
+Asking takes its time and happens outside of any transaction; what was found is written batch by batch, so a check that ends early keeps
+what it learnt. What could not be found out changes nothing: a network that is down makes no reference missing.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from lineage.actions.open import Engine
+from lineage.catalog import reference as references
+from lineage.catalog import version as versions_
+from lineage.model.artifact import VersionRecord
+from lineage.model.standing import Finding, ReferenceRecord
+from storage.errors import StorageError
+from storage.manifest import decode_segment
+from storage.transfer import reference
+
+BATCH = 10_000
+"""Pinned objects asked about before what was found is written."""
+SEGMENTS = 100
+"""Segments looked through before their references are written."""
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """An object about which nothing could be found out, and why."""
+
+    uri: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found. `states` counts pinned objects, `findings` are the entries that are not ok."""
+
+    versions: int
+    references: int
+    states: Mapping[str, int] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    unknown: tuple[Unknown, ...] = ()
+
+    @property
+    def astray(self) -> tuple[Finding, ...]:
+        """The entries that no longer lead to what was pinned."""
+        return tuple(each for each in self.findings if each.is_astray)
+
+    @property
+    def is_good(self) -> bool:
+        """Was everything found out, and nothing found astray?"""
+        return not self.astray and not self.unknown
+
+
+def check(engine: Engine, versions: Iterable[int] | None = None, *, progress: Progress | None = None) -> CheckReport:
+    """Look at every reference of these versions, or of all live ones. `progress` is told how many of how many are done.
+
+    Requests grow with pages of listings where a listing shows that all is well, else with pinned objects; an object that several versions
+    pin is asked about once.
+    """
+    wanted = _wanted(engine, versions)
+    _read_segments(engine, wanted)
+    with engine.catalog.read() as c:
+        asked = references.of_versions(c, wanted)
+
+    counts: Counter[str] = Counter()
+    unknown: list[Unknown] = []
+    for start in range(0, len(asked), BATCH):
+        found, failed = _ask(asked[start : start + BATCH], partial(_tell, progress, start, len(asked)))
+        counts.update(found.values())
+        unknown += failed
+        with engine.catalog.tx() as c:
+            references.settle(c, found.items(), engine.now)
+
+    return CheckReport(len(wanted), len(asked), dict(counts), tuple(findings(engine, wanted)), tuple(unknown))
+
+
+def _tell(progress: Progress | None, before: int, total: int, done: int) -> None:
+    if progress is not None:
+        progress(before + done, total)
+
+
+def _wanted(engine: Engine, versions: Iterable[int] | None) -> list[int]:
+    if versions is not None:
+        return list(dict.fromkeys(versions))
+    with engine.catalog.read() as c:
+        return references.live_versions(c)
+
+
+def _read_segments(engine: Engine, versions: Sequence[int]) -> None:
+    """Note the references of segments nobody has looked through yet; each is read once in its life."""
+    with engine.catalog.read() as c:
+        unread = list(references.unread(c, versions))
+    for start in range(0, len(unread), SEGMENTS):
+        part = unread[start : start + SEGMENTS]
+        read = [(number, decode_segment(engine.store(domain).read(digest))) for number, domain, digest in part]
+        with engine.catalog.tx() as c:
+            for number, entries in read:
+                references.add_segment(c, number, entries)
+
+
+def _ask(asked: Sequence[ReferenceRecord], progress: Callable[[int], None]) -> tuple[dict[int, str], list[Unknown]]:
+    """The state of each that could be found out, and why the others could not."""
+    named = {each.id: each for each in asked}
+    found: dict[int, str] = {}
+    unknown: list[Unknown] = []
+    for number, answer in reference.survey(reference.Asked(each.id, each.pin, each.size) for each in asked):
+        if isinstance(answer, StorageError):
+            unknown.append(Unknown(named[number].pin.uri, str(answer)))
+        else:
+            found[number] = str(answer)
+        progress(len(found) + len(unknown))
+    return found, unknown
+
+
+def findings(engine: Engine, versions: Iterable[int]) -> list[Finding]:
+    """How the references of these versions stood that were not ok when somebody last looked."""
+    with engine.catalog.read() as c:
+        return list(references.findings(c, versions))
+
+
+def never_checked(engine: Engine, versions: Iterable[int]) -> list[int]:
+    """Those of these versions about whose references nothing is known yet."""
+    with engine.catalog.read() as c:
+        return references.never_checked(c, versions)
+
+
+def affected(engine: Engine, versions: Iterable[int]) -> list[VersionRecord]:
+    """Those of these versions with a drifted or missing reference, and everything that was made from them, oldest first."""
+    with engine.catalog.read() as c:
+        reached = references.affected(c, versions)
+        return versions_.several(c, sorted(reached))
