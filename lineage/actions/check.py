@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from lineage.actions.open import Engine
+from lineage.actions.walk import walk
 from lineage.catalog import reference as references
 from lineage.catalog import version as versions_
 from lineage.model.artifact import VersionRecord
+from lineage.model.edge import Direction
+from lineage.model.node import NodeId
 from lineage.model.standing import Finding, ReferenceRecord
 from storage.errors import StorageError
 from storage.manifest import decode_segment
@@ -74,6 +77,8 @@ def check(engine: Engine, versions: Iterable[int] | None = None, *, progress: Pr
         with engine.catalog.tx() as c:
             references.settle(c, found.items(), engine.now)
 
+    with engine.catalog.tx() as c:
+        references.forget(c)
     return CheckReport(len(wanted), len(asked), dict(counts), tuple(findings(engine, wanted)), tuple(unknown))
 
 
@@ -106,7 +111,7 @@ def _ask(asked: Sequence[ReferenceRecord], progress: Callable[[int], None]) -> t
     named = {each.id: each for each in asked}
     found: dict[int, str] = {}
     unknown: list[Unknown] = []
-    for number, answer in reference.survey(reference.Asked(each.id, each.pin, each.size) for each in asked):
+    for number, answer in reference.standings(reference.Asked(each.id, each.pin, each.size) for each in asked):
         if isinstance(answer, StorageError):
             unknown.append(Unknown(named[number].pin.uri, str(answer)))
         else:
@@ -132,3 +137,23 @@ def affected(engine: Engine, versions: Iterable[int]) -> list[VersionRecord]:
     with engine.catalog.read() as c:
         reached = references.affected(c, versions)
         return versions_.several(c, sorted(reached))
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """What is known of the references of a version and of all it was made from.
+
+    `findings` are those that were not ok when somebody last looked; `unchecked` are versions of whose references nothing is known yet.
+    """
+
+    findings: tuple[Finding, ...]
+    unchecked: tuple[int, ...]
+
+
+def drift(engine: Engine, version_id: int) -> DriftReport:
+    """What the last looks found, without looking again: of the version itself, then of what it was made from, youngest first."""
+    above = walk(engine, NodeId.artifact(version_id), Direction.UP).versions
+    places = [version_id, *sorted(above, reverse=True)]
+    order = {number: position for position, number in enumerate(places)}
+    found = sorted(findings(engine, places), key=lambda each: (order[each.version_id], each.path))
+    return DriftReport(tuple(found), tuple(never_checked(engine, places)))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from lineage.actions.open import Engine, require_project
 from lineage.catalog import edge as edges
+from lineage.catalog import reference as references
 from lineage.catalog import run as runs
 from lineage.catalog import version as versions
 from lineage.graph.algebra import Dag
@@ -21,6 +22,7 @@ from lineage.model.errors import Gone
 from lineage.model.names import ProjectPath
 from lineage.model.node import NodeId
 from lineage.model.run import RunRecord
+from lineage.model.standing import Astray
 
 
 def walk(
@@ -109,10 +111,19 @@ def faces(engine: Engine, nodes: Iterable[NodeId]) -> dict[NodeId, Face]:
     with engine.catalog.read() as c:
         named_runs = {run.id: run for run in runs.several(c, {node.id for node in wanted if node.is_run})}
         named_versions = {found.id: found for found in versions.several(c, {node.id for node in wanted if not node.is_run})}
+        astray = references.astray(c)
+        descended = references.affected(c) if astray else set()
     missing = [node for node in wanted if node.id not in (named_runs if node.is_run else named_versions)]
     if missing:
         raise Gone(f"{missing[0]} is not in the catalogue any more: ask for the graph again")
-    return {node: _run_face(named_runs[node.id], node) if node.is_run else _version_face(named_versions[node.id]) for node in wanted}
+
+    def face(node: NodeId) -> Face:
+        if node.is_run:
+            return _run_face(named_runs[node.id], node)
+        warning = Astray.ITSELF if node.id in astray else Astray.ANCESTOR if node.id in descended else ""
+        return _version_face(named_versions[node.id], str(warning))
+
+    return {node: face(node) for node in wanted}
 
 
 def _run_face(run: RunRecord, node: NodeId) -> Face:
@@ -121,5 +132,5 @@ def _run_face(run: RunRecord, node: NodeId) -> Face:
     return Face(f"{run.display_name}{number}", run.job_type or "run", run.sweep or run.group or run.job_type or "run", state)
 
 
-def _version_face(version: VersionRecord) -> Face:
-    return Face(version.name, version.type, version.collection, version.state.value, version.aliases)
+def _version_face(version: VersionRecord, warning: str) -> Face:
+    return Face(version.name, version.type, version.collection, version.state.value, version.aliases, warning=warning)

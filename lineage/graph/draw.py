@@ -23,6 +23,12 @@ PADDING = {NodeKind.ARTIFACT: 14.0, NodeKind.RUN: 20.0}
 NARROWEST = 76.0
 QUIET = frozenset({"", "live", "finished"})
 """States that go without saying."""
+WARNINGS = {
+    "drifted": "a reference no longer leads to what was pinned: 'lineage check' tells which",
+    "made from drifted": "something it was made from has such a reference",
+}
+"""What a warning mark on a node can say, the graver first, and what it means."""
+LEGEND, LEGEND_LINE = 11.0, 18.0
 NAMED = 20
 """Members of a folded mark that its title names."""
 
@@ -32,7 +38,7 @@ class Face:
     """How a node looks to people: `label` names it, `group` is what it is folded with, `state` what became of it.
 
     `sublabel` is the artifact's type or the run's job type. `highlight` marks what the picture is about; it is folded last. `link` is
-    where a click leads.
+    where a click leads. `warning` is a key of `WARNINGS`: the node is marked, and the picture says what the mark means.
     """
 
     label: str
@@ -42,6 +48,7 @@ class Face:
     aliases: tuple[str, ...] = ()
     highlight: bool = False
     link: str = ""
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,7 @@ class Mark:
     state: str
     highlight: bool
     link: str
+    warning: str
     x: float
     y: float
     w: float
@@ -84,6 +92,8 @@ class Picture:
     width: float
     height: float
     title: str
+    legend: tuple[str, ...] = ()
+    """What the marks mean that need words, a line each; `height` and `width` have room for them."""
 
     @property
     def folded(self) -> int:
@@ -107,7 +117,10 @@ def draw(dag: Dag, describe: Callable[[NodeId], Face], *, limit: int = LIMIT, ti
     lines = [Line(*link, layout.routes[index]) for index, link in enumerate(ahead)]
     lines += [Line(*link, layout.routes[index][::-1], is_back=True) for index, link in enumerate(back, len(ahead))]
     marks = tuple(_mark(number, word, layout) for number, word in enumerate(words))
-    return Picture(marks, tuple(lines), layout.width, layout.height, shown(title) or f"Lineage of {len(dag)} nodes")
+    legend = tuple(f"{warning}: {meaning}" for warning, meaning in WARNINGS.items() if any(mark.warning == warning for mark in marks))
+    wide = max(layout.width, *(width(text, LEGEND) + 40 for text in legend)) if legend else layout.width
+    name = shown(title) or f"Lineage of {len(dag)} nodes"
+    return Picture(marks, tuple(lines), wide, layout.height + LEGEND_LINE * len(legend), name, legend)
 
 
 def _links(dag: Dag, folds: Sequence[tuple[NodeId, ...]]) -> list[tuple[int, int]]:
@@ -157,11 +170,12 @@ def _joint(faces: Sequence[Face], kind: NodeKind) -> Face:
 
     group = shared({face.group for face in faces}) or f"{kind}s"
     sublabel = shared({face.sublabel for face in faces})
-    return Face(group, sublabel, group, shared({face.state for face in faces}), (), any(face.highlight for face in faces))
+    warning = next((each for each in WARNINGS if any(face.warning == each for face in faces)), "")
+    return Face(group, sublabel, group, shared({face.state for face in faces}), (), any(face.highlight for face in faces), "", warning)
 
 
 def _title(members: tuple[NodeId, ...], faces: Mapping[NodeId, Face], face: Face, counted: str) -> str:
-    head = " · ".join(filter(None, [f"{face.label}{counted}", face.sublabel, face.state, ", ".join(face.aliases)]))
+    head = " · ".join(filter(None, [f"{face.label}{counted}", face.sublabel, face.state, ", ".join(face.aliases), face.warning]))
     if len(members) == 1:
         return f"{members[0].kind} {shown(head)}"
     names = [shown(faces[node].label) for node in members[:NAMED]]
@@ -174,4 +188,16 @@ def _mark(number: int, words: _Words, layout: Layout) -> Mark:
     badge = fit(words.aliases, size.w - 32, BADGE, bold=True)
     face = words.face
     place = (corner.x, corner.y, size.w, size.h)
-    return Mark(words.members, words.kind, words.label, words.sublabel, badge, words.title, face.state, face.highlight, face.link, *place)
+    return Mark(
+        words.members,
+        words.kind,
+        words.label,
+        words.sublabel,
+        badge,
+        words.title,
+        face.state,
+        face.highlight,
+        face.link,
+        face.warning,
+        *place,
+    )

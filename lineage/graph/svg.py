@@ -3,7 +3,7 @@
 No script, no font, no image, nothing from elsewhere. Names come from anybody, so every text passes `_text`; a class is taken from a
 table, never from a state's name; a link that is not to a page is dropped. Colours are written out for light and for dark grounds,
 without variables, because converters know none. What a colour says is said by shape, stroke or word as well: artifacts are boxes, runs
-pills, what is gone is dashed, a fold looks like a stack.
+pills, what is gone is dashed, a fold looks like a stack, what has drifted carries a triangle that the picture's last lines explain.
 """
 
 import re
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from html import escape
 from itertools import pairwise
 
-from lineage.graph.draw import BADGE, LABEL, SUBLABEL, Line, Mark, Picture
+from lineage.graph.draw import BADGE, LABEL, LEGEND, LEGEND_LINE, SUBLABEL, WARNINGS, Line, Mark, Picture
 from lineage.graph.glyph import width
 from lineage.graph.layout import Point
 from lineage.model.node import NodeKind
@@ -52,6 +52,12 @@ _COLOURS = (
     (".gone .label", "fill", "#566376", "#a9b6c8"),
     (".chip", "fill", "#3f5f9e", "#a9c2f5"),
     (".badge", "fill", "#ffffff", "#0f1623"),
+    (".warning", "fill", "#c2410c", "#f59e5b"),
+    (".bang", "stroke", "#ffffff", "#0f1623"),
+    (".inherited", "fill", "#ffffff", "#0f1623"),
+    (".inherited", "stroke", "#c2410c", "#f59e5b"),
+    (".inherited+.bang", "stroke", "#c2410c", "#f59e5b"),
+    (".legend", "fill", "#566376", "#a9b6c8"),
 )
 _RULES = (
     'text{font-family:system-ui,-apple-system,"Segoe UI",Helvetica,Arial,"DejaVu Sans",sans-serif;text-anchor:middle}',
@@ -64,6 +70,9 @@ _RULES = (
     ".back{stroke-dasharray:2 3}",
     ".focus .body{stroke-width:2.2}",
     ".halo{fill:none;stroke-width:5}",
+    ".bang{stroke-width:1.6;stroke-linecap:round}",
+    ".inherited{stroke-width:1.3;stroke-linejoin:round}",
+    f".legend{{font-size:{LEGEND:g}px;text-anchor:start}}",
     "a:hover .body{stroke-width:2.2}",
 )
 
@@ -83,6 +92,7 @@ def render_svg(picture: Picture) -> str:
             *(_box(mark, "halo", grow=3.5) for mark in picture.marks if mark.highlight),
             *(_line(line, lit=_is_lit(line, lit)) for line in lines),
             *(part for mark in picture.marks for part in _mark(mark)),
+            *(part for part in _legend(picture)),
             "</svg>\n",
         ]
     )
@@ -130,6 +140,8 @@ def _mark(mark: Mark) -> Iterator[str]:
         yield f'<a href="{_text(mark.link)}">'
     yield from _body(mark)
     yield from _words(mark)
+    if mark.warning:
+        yield from _triangle(mark.warning, mark.x + 2, mark.y + 5)
     yield "</a></g>" if linked else "</g>"
 
 
@@ -157,6 +169,22 @@ def _words(mark: Mark) -> Iterator[str]:
         left = mark.x + mark.w - long - 22
         yield f'<rect class="chip" x="{left:g}" y="{mark.y - 10:g}" width="{long + 12:g}" height="15" rx="7.5"/>'
         yield _set("badge", left + long / 2 + 6, mark.y + 1, mark.badge, long)
+
+
+def _triangle(warning: str, x: float, y: float) -> Iterator[str]:
+    """A warning sign with its lower left corner there: filled for what is wrong itself, hollow for what was made from it."""
+    kind = "warning" if warning == next(iter(WARNINGS)) else "inherited"
+    yield f'<path class="{kind}" d="M{x:g} {y:g}h15l-7.5 -13z"/>'
+    yield f'<path class="bang" d="M{x + 7.5:g} {y - 8.5:g}v3.6M{x + 7.5:g} {y - 2.2:g}v0.1"/>'
+
+
+def _legend(picture: Picture) -> Iterator[str]:
+    """What the triangles mean, below everything else."""
+    top = picture.height - LEGEND_LINE * len(picture.legend)
+    for number, text in enumerate(picture.legend):
+        y = top + LEGEND_LINE * (number + 0.5)
+        yield from _triangle(text.partition(":")[0], 10, y + 3)
+        yield f'<text class="legend" x="32" y="{y:g}">{_text(text)}</text>'
 
 
 def _set(kind: str, x: float, y: float, text: str, room: float) -> str:

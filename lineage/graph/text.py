@@ -14,9 +14,10 @@ is coloured here, and the depth of a lineage is no depth of calls.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from textwrap import wrap
 
 from lineage.graph.algebra import Dag
-from lineage.graph.draw import QUIET, Face
+from lineage.graph.draw import QUIET, WARNINGS, Face
 from lineage.graph.glyph import cells, clip, shown
 from lineage.model.edge import Direction
 from lineage.model.errors import UsageError
@@ -44,6 +45,7 @@ _HEADINGS = {
     (True, Direction.UP): "used",
     (True, Direction.DOWN): "made",
 }
+_WARNING_SIGNS = dict(zip(WARNINGS, "▲△", strict=True))
 _SEEN = "↑ see above"
 _BEYOND = "… goes on"
 _AROUND_NAME = len("├─ ■ ") + len("  ") + len(_SEEN)
@@ -79,7 +81,13 @@ def render_text(
         branches = list(tree.branches(focus, direction, depth))
         if branches:
             lines += ["", _HEADINGS[focus.is_run, direction], *branches]
-    return "\n".join(lines) + "\n"
+    told = [
+        line
+        for warning in WARNINGS
+        if warning in tree.warned
+        for line in wrap(f"{_WARNING_SIGNS[warning]} {warning}: {WARNINGS[warning]}", width)
+    ]
+    return "\n".join([*lines, *([""] if told else []), *told]) + "\n"
 
 
 @dataclass(slots=True)
@@ -100,6 +108,7 @@ class _Tree:
     siblings: int
     paint: Paint
     drawn: set[tuple[NodeId, Direction]] = field(default_factory=set)
+    warned: set[str] = field(default_factory=set)
 
     def branches(self, focus: NodeId, direction: Direction, depth: int | None) -> Iterator[str]:
         """The lines below the focus, depth first, with a stack of our own."""
@@ -142,17 +151,19 @@ class _Tree:
         return self.dag.before(node) if direction is Direction.UP else self.dag.after(node)
 
     def line(self, head: str, node: NodeId, remark: str) -> str:
-        """`head`, the sign, the name, then whatever of type, state, aliases and remark there is room for; the remark first of all."""
+        """`head`, the sign, the name, then whatever of warning, type, state, aliases and remark there is room for; the remark first of all."""
         face = self.describe(node.whole)
         number = f" #{node.activity}" if node.activity else ""
-        start = f"{head}{_STATE_SIGNS.get(face.state, _SIGNS[node.is_run])} "
+        sign = _WARNING_SIGNS.get(face.warning) or _STATE_SIGNS.get(face.state, _SIGNS[node.is_run])
+        start = f"{head}{sign} "
         end = f"  {remark}" if remark else ""
         room = self.width - cells(start) - cells(end)
         name = clip(shown(face.label), room - cells(number)) + number
         room -= cells(name)
         state = "" if face.state in QUIET else face.state
         facts = []
-        for fact in filter(None, [shown(face.sublabel), shown(state), ", ".join(map(shown, face.aliases))]):
+        self.warned.update(filter(None, [face.warning]))
+        for fact in filter(None, [face.warning, shown(face.sublabel), shown(state), ", ".join(map(shown, face.aliases))]):
             if cells(fact) + 2 <= room:
                 facts.append(f"  {fact}")
                 room -= cells(fact) + 2

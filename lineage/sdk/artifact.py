@@ -12,7 +12,7 @@ from copy import deepcopy
 from html import escape
 from typing import Any, NoReturn, Self
 
-from lineage.actions import create, find
+from lineage.actions import check, create, find
 from lineage.actions.compare import compare
 from lineage.actions.delete import delete_version
 from lineage.actions.finish import finish_run
@@ -32,6 +32,7 @@ from lineage.sdk.builder import Builder
 from lineage.sdk.content import Content
 from lineage.sdk.difference import Diff
 from lineage.sdk.draft import Draft
+from lineage.sdk.drift import Drift
 from lineage.sdk.host import Host, default_host, placed
 from lineage.sdk.kin import Kin
 from lineage.sdk.label import Label, listed
@@ -220,6 +221,11 @@ class Artifact(Content, Builder, Label, Membership, Kin):
         host, before = self._committed("diff")
         after = other.require("diff") if isinstance(other, Artifact) else host.version_of(other)
         return Diff(host, compare(host.engine, before, after))
+
+    def drift(self) -> Drift:
+        """Which references, its own and those of everything it was made from, no longer lead to what was pinned, as last checked."""
+        host, version = self._committed("drift")
+        return Drift(host, version.path, check.drift(host.engine, version.id))
 
     # ── as a value ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

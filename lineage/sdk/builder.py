@@ -126,7 +126,7 @@ class Builder:
         if isinstance(uri, ManifestEntry):
             return [self._add_entry(draft, uri, name)]
         path = None if name is None else draft.path_for(name, overwrite=True)
-        own = default_host().settings.place
+        own = default_host().settings.kept_at
         entries = reference.pin(str(uri), path, checksum=checksum, max_objects=max_objects, allow_empty=allow_empty, own=own)
         draft.put(entries)
         unverified = reference.unverified(entries) if checksum else None

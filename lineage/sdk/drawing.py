@@ -5,6 +5,7 @@ Names are asked for when something is drawn, all of them at once. Drawing change
 
 import shutil
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -57,7 +58,7 @@ class Drawing:
 
     def _facts(self, node: NodeId) -> dict[str, object]:
         face = self.describe(node)
-        return {"label": face.label, "type": face.sublabel, "state": face.state, "aliases": list(face.aliases)}
+        return {"label": face.label, "type": face.sublabel, "state": face.state, "aliases": list(face.aliases), "warning": face.warning}
 
     def _repr_svg_(self) -> str:
         return self.svg()
@@ -70,4 +71,4 @@ class Drawing:
 
 
 def _lit(face: Face) -> Face:
-    return face if face.highlight else Face(face.label, face.sublabel, face.group, face.state, face.aliases, highlight=True, link=face.link)
+    return replace(face, highlight=True)

@@ -101,6 +101,11 @@ class Settings(BaseModel):
         return () if value is None else value
 
     @property
+    def kept_at(self) -> tuple[str, ...]:
+        """Where the store is: its directory, and the URL of its bytes when they are elsewhere."""
+        return (str(self.place), *([self.store] if self.store else []))
+
+    @property
     def place(self) -> Path:
         """The directory of the embedded store, made absolute."""
         return (self.home or Path(platformdirs.user_data_dir("lineage"))).expanduser().absolute()

@@ -278,11 +278,11 @@ def test_what_the_engine_keeps_itself_is_no_outside_object(tmp_path: Path) -> No
 
     for uri in ("lineage://me/vision/net:best/w", f"file://{home}/objects/x", f"file://{tmp_path}", f"file://{tmp_path}/alias/objects/x"):
         with pytest.raises(InvalidReference):
-            reference.pin(uri, "n", own=home)
+            reference.pin(uri, "n", own=[home])
     for uri in ("s3://bucket/store", "s3://bucket/store/objects/x"):
         with pytest.raises(InvalidReference, match="itself"):
-            reference.pin(uri, "n", own="s3://bucket/store/")
-    assert 1 == len(reference.pin("s3://bucket/store2/x", checksum=False, own="s3://bucket/store"))
+            reference.pin(uri, "n", own=[home, "s3://bucket/store/"])
+    assert 1 == len(reference.pin("s3://bucket/store2/x", checksum=False, own=["s3://bucket/store"]))
 
 
 # ── file systems without conditions ───────────────────────────────────────────────────────────────────────────────────────────────

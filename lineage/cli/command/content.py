@@ -78,7 +78,7 @@ def put(
 def _source(shell: Shell, path: str) -> Callable[[Session, Progress | None], list[Entry]]:
     """What takes the bytes of a path or URI in, once it is known that they can be: nothing is made for what cannot be stored."""
     if "://" in path:
-        pinned = handler.pin(path, own=shell.settings.place)
+        pinned = handler.pin(path, own=shell.settings.kept_at)
         unverified = handler.unverified(pinned)
         if unverified:
             shell.warn(f"{path}: {unverified}")

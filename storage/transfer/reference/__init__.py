@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from storage.transfer.reference.scheme import DEFAULT_MAX_OBJECTS as DEFAULT_MAX_OBJECTS
     from storage.transfer.reference.scheme import Standing as Standing
     from storage.transfer.reference.survey import Asked as Asked
-    from storage.transfer.reference.survey import survey as survey
+    from storage.transfer.reference.survey import standings as standings
 
 _ROOMS = {
     "fetch_cached": "cached",
@@ -28,7 +28,7 @@ _ROOMS = {
     "DEFAULT_MAX_OBJECTS": "scheme",
     "Standing": "scheme",
     "Asked": "survey",
-    "survey": "survey",
+    "standings": "survey",
 }
 
 __all__ = sorted(_ROOMS)  # noqa: PLE0605  # the table is the list

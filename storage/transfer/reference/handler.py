@@ -4,7 +4,7 @@ Everything that holds for every scheme is decided here, before a module is asked
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import BinaryIO
 
 from storage.entry import Entry, Kind, Pin, check_path, printable
@@ -27,13 +27,13 @@ def pin(
     checksum: bool = True,
     max_objects: int | None = None,
     allow_empty: bool = False,
-    own: str | os.PathLike[str] | None = None,
+    own: Iterable[str | os.PathLike[str]] = (),
 ) -> list[Entry]:
     """The reference entries for what `uri` names now, in path order.
 
     One object gives one entry called `name`, by default its last path component. A prefix or directory gives one for each object below,
     under `name`, or at the root without one. Without `checksum` a remote is not contacted and a file not read: such pins are unverified.
-    `own` is where the asking store keeps its bytes, a directory or a URI: what lies there is no outside object.
+    `own` is where the asking store is, directories and URIs: what lies there is no outside object.
 
     Raises:
         InvalidReference, InvalidPath: the URI, a name or the limit cannot be, or it is the store's own; nothing was contacted.
@@ -47,16 +47,16 @@ def pin(
             f"max_objects={max_objects!r} allows no object at all: pass a positive number, or None for {DEFAULT_MAX_OBJECTS:,}"
         )
     wish = Wish(strip_secrets(uri), None if name is None else check_path(name), checksum, limit, allow_empty)
-    _refuse_own(wish.uri, own)
+    for place in own:
+        _refuse_own(wish.uri, os.fspath(place))
+    if scheme_of(wish.uri) in OWN:
+        raise InvalidReference(f"{printable(wish.uri)} is kept by this engine already: pass the entry of that artifact, or log the file")
     return _handler(wish.uri).pin(wish)
 
 
-def _refuse_own(uri: str, own: str | os.PathLike[str] | None) -> None:
+def _refuse_own(uri: str, place: str) -> None:
     """Return when `uri` leads outside of this engine: what it keeps itself moves, is packed and reclaimed, and a pin would dangle."""
-    scheme, place = scheme_of(uri), os.fspath(own or "")
-    if scheme in OWN:
-        raise InvalidReference(f"{printable(uri)} is kept by this engine already: pass the entry of that artifact, or log the file")
-    if HANDLERS.get(scheme) is local and place and "://" not in place:
+    if HANDLERS.get(scheme_of(uri)) is local and "://" not in place:
         path, store = os.path.realpath(local.path_of(uri)), os.path.realpath(place)
         is_own = os.path.commonpath((path, store)) in (path, store)
     else:

@@ -43,7 +43,7 @@ class Asked:
     size: int | None
 
 
-def survey(asked: Iterable[Asked]) -> Iterator[tuple[int, Answer]]:
+def standings(asked: Iterable[Asked]) -> Iterator[tuple[int, Answer]]:
     """Number and answer of each, as they become known, every one exactly once."""
     places: dict[str, list[Asked]] = defaultdict(list)
     for each in asked:
