@@ -18,6 +18,11 @@ def lease(c: Connection, name: str, owner: str, now: int, until: int) -> None:
     c.execute("UPDATE job SET leased_by = ?, leased_until = ?, started_at = ? WHERE name = ?", (owner, until, now, name))
 
 
+def switch(c: Connection, name: str, on: bool, every: int | None) -> None:  # a column's value
+    """What a person decided about the job; seconds that are `None` stay as they were."""
+    c.execute("UPDATE job SET is_on = ?, every_seconds = coalesce(?, every_seconds) WHERE name = ?", (on, every, name))
+
+
 def finish(c: Connection, name: str, owner: str, now: int, result: str, reason: str) -> None:
     """Write down how it went and give the lease back, if it is still ours."""
     c.execute(

@@ -11,7 +11,7 @@ from io import TextIOWrapper
 
 import typer
 
-from lineage.cli.command import ancestry, clock, comparing, content, demo, keeping, lifetime, listing, ranking, showing, store
+from lineage.cli.command import ancestry, clock, comparing, content, demo, keeping, lifetime, listing, ranking, showing, standing, store
 from lineage.cli.option import Command, Home, Json, bound
 from lineage.cli.outcome import EXPLAINED, Exit, Failure
 from lineage.cli.shell import Shell
@@ -22,10 +22,26 @@ PANELS: dict[str, tuple[Command, ...]] = {
     "Content": (content.put, content.get, listing.ls, showing.show),
     "Lineage": (ancestry.graph, ancestry.up, ancestry.down, comparing.diff),
     "Runs": (ranking.runs, ranking.best),
-    "Upkeep": (lifetime.ttl, lifetime.hold, lifetime.protect, keeping.expire, keeping.reclaim, keeping.verify, store.backup),
+    "Upkeep": (
+        lifetime.ttl,
+        lifetime.hold,
+        lifetime.protect,
+        keeping.expire,
+        keeping.reclaim,
+        keeping.verify,
+        standing.check,
+        store.backup,
+    ),
 }
 """Every command but `jobs`, under the heading it has in the help."""
-JOBS: dict[str, Command] = {"run": clock.run, "list": clock.list_, "cron": clock.cron, "systemd": clock.systemd}
+JOBS: dict[str, Command] = {
+    "run": clock.run,
+    "list": clock.list_,
+    "on": clock.on,
+    "off": clock.off,
+    "cron": clock.cron,
+    "systemd": clock.systemd,
+}
 
 EPILOG = "Exit codes: " + "; ".join(f"{int(code)} {meaning}" for code, meaning in EXPLAINED.items()) + "."
 
@@ -37,7 +53,7 @@ def application() -> typer.Typer:
     for panel, commands in PANELS.items():
         for command in commands:
             app.command(command.__name__, rich_help_panel=panel)(bound(command))
-    jobs = typer.Typer(help="What is done again and again: expire, reclaim, verify.", no_args_is_help=True)
+    jobs = typer.Typer(help="What is done again and again: expire, reclaim, verify, check.", no_args_is_help=True)
     for name, command in JOBS.items():
         jobs.command(name)(bound(command))
     app.add_typer(jobs, name="jobs", rich_help_panel="Upkeep")

@@ -14,6 +14,7 @@ from lineage.model.comparison import ABSENT, Comparison, Differing, Exchanged
 from lineage.model.project import ProjectRecord
 from lineage.model.retention import Line, Plan
 from lineage.model.run import RunRecord
+from lineage.model.standing import Finding
 from storage.difference import Change
 from storage.entry import Entry
 
@@ -83,6 +84,19 @@ def entry(found: Entry) -> Document:
         "target": found.target,
         "uri": None if pin is None else pin.uri,
         "extra": found.extra,
+        "is_verified": None if pin is None else pin.is_verified,
+    }
+
+
+def finding(found: Finding) -> Document:
+    return {
+        "artifact": found.artifact,
+        "path": found.path,
+        "uri": found.uri,
+        "state": found.state,
+        "first_seen": text.stamp(found.first_seen),
+        "last_seen": text.stamp(found.last_seen),
+        "last_ok": text.stamp(found.last_ok),
     }
 
 
@@ -158,4 +172,5 @@ def job(found: JobRecord) -> Document:
         "last_reason": found.last_reason,
         "next_due": text.stamp(found.next_due),
         "leased_by": found.leased_by,
+        "is_on": found.is_on,
     }

@@ -135,15 +135,16 @@ class Shell:
             yield step
 
     @contextmanager
-    def progress(self, title: str, total: int | None = None) -> Iterator[Progress | None]:
-        """A function to tell bytes to while they are worked through; `None` where nobody watches."""
+    def progress(self, title: str, total: int | None = None, *, counts: bool = False) -> Iterator[Progress | None]:
+        """A function to tell bytes to (or, with `counts`, things) while they are worked through; `None` where nobody watches."""
         if self.as_json or not self.err.is_terminal:
             yield None
             return
-        from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+        from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, ProgressColumn, TextColumn, TransferSpeedColumn
         from rich.progress import Progress as Bars
 
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(binary_units=True), TransferSpeedColumn())
+        sizes: tuple[ProgressColumn, ...] = (DownloadColumn(binary_units=True), TransferSpeedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), *((MofNCompleteColumn(),) if counts else sizes))
         with Bars(*columns, console=self.err, transient=True) as bars:
             task = bars.add_task(title, total=total)
             yield lambda amount: bars.advance(task, amount)

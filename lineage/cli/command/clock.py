@@ -14,6 +14,7 @@ from lineage.cli import record, text
 from lineage.cli.outcome import Exit
 from lineage.cli.shell import Row, Shell, table
 from lineage.jobs import runner, schedule
+from lineage.model.errors import UsageError
 
 
 def run(
@@ -41,6 +42,37 @@ def list_(shell: Shell) -> Exit:
     """
     with shell.engine() as engine:
         _answer(shell, standing.jobs(engine), engine.clock())
+    return Exit.OK
+
+
+def on(
+    shell: Shell,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Which job.")],
+    every: Annotated[str | None, typer.Option("--every", metavar="SPAN", help="How often: 12h, 1d, 1w. Else as before.")] = None,
+) -> Exit:
+    """Have a job done from now on. 'check', which asks outside services, is off until you do.
+
+    Examples:
+      lineage jobs on check --every 12h
+      lineage jobs on verify --every 4w
+    """
+    span = None if every is None else text.parse_ttl(every)
+    if every is not None and not isinstance(span, dt.timedelta):
+        raise UsageError(f"--every {every!r} is no length of time: write a number and a unit as in 12h or 1w")
+    with shell.engine() as engine:
+        record_ = standing.switch_job(engine, name, on=True, every=span if isinstance(span, dt.timedelta) else None)
+        _answer(shell, [record_], engine.clock())
+    return Exit.OK
+
+
+def off(shell: Shell, name: Annotated[str, typer.Argument(metavar="NAME", help="Which job.")]) -> Exit:
+    """Have a job not done any more, until it is switched on again; by name and with --force it still can be.
+
+    Examples:
+      lineage jobs off check
+    """
+    with shell.engine() as engine:
+        _answer(shell, [standing.switch_job(engine, name, on=False)], engine.clock())
     return Exit.OK
 
 
@@ -83,4 +115,6 @@ def _answer(shell: Shell, jobs: Sequence[JobRecord], now: dt.datetime, otherwise
 
 def _result(job: JobRecord, now: dt.datetime) -> Row:
     result = ": ".join(filter(None, (job.last_result, job.last_reason)))
+    if not job.is_on:
+        return result, f"off: 'lineage jobs on {job.name}'"
     return result, "now" if job.next_due is None or job.next_due <= now else text.ago(job.next_due, now)

@@ -136,5 +136,5 @@ def entries(found: list[Entry]) -> RenderableType:
 def _content(entry: Entry) -> Row:
     size = "" if entry.size is None else text.size(entry.size)
     if entry.pin is not None:
-        return size, entry.pin.uri
+        return size, entry.pin.uri + ("" if entry.pin.is_verified else "  (unverified)")
     return size, entry.target or ("" if entry.digest is None else entry.digest.short)

@@ -1,11 +1,13 @@
 """`show`: all that is known of one version or one run, its neighbours in the graph included."""
 
-from typing import Annotated
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.console import RenderableType
 
-from lineage.actions import find, read, walk
+from lineage.actions import check, find, read, walk
 from lineage.actions.expire import protections
 from lineage.actions.open import Engine
 from lineage.actions.update import effective_ttl
@@ -17,6 +19,10 @@ from lineage.cli.shell import Row, Shell, facts, table
 from lineage.model.artifact import VersionRecord
 from lineage.model.retention import Policy
 from lineage.model.run import RunRecord
+from lineage.model.standing import Finding
+
+ASTRAY = 10
+"""References that have drifted that are told one by one."""
 
 
 def show(
@@ -50,7 +56,9 @@ def _version(shell: Shell, engine: Engine, found: VersionRecord, *, with_files: 
     holds = _holds(engine, found, used_by)
     held_entries = list(read.manifest(engine, found)) if with_files else None
     reproduced = [run.path for run in made_by if run.id != maker]
-    document = {
+    drift = check.drift(engine, found.id)
+    astray = [each for each in drift.findings if each.is_astray]
+    document: dict[str, Any] = {
         "kind": "artifact",
         **record.version(found),
         "maker": next((run.path for run in made_by if run.id == maker), None),
@@ -60,6 +68,7 @@ def _version(shell: Shell, engine: Engine, found: VersionRecord, *, with_files: 
         "effective_ttl": text.ttl(policy),
         "due": text.stamp(due),
         "kept_by": holds,
+        "drift": [record.finding(each) for each in drift.findings],
     }
     if held_entries is not None:
         document["files"] = [record.entry(each) for each in held_entries]
@@ -79,9 +88,19 @@ def _version(shell: Shell, engine: Engine, found: VersionRecord, *, with_files: 
         ("reproduced by", "\n".join(reproduced)),
         ("used by", "\n".join(run.path for run in used_by)),
         ("linked as", "\n".join(link.path for link in links)),
+        ("drift", "\n".join(_astray(found, astray, engine.clock()))),
         ("metadata", _values(found.metadata)),
     )
     shell.answer(document, seen, *([] if held_entries is None else ["", entries(held_entries)]))
+
+
+def _astray(found: VersionRecord, astray: Sequence[Finding], now: dt.datetime) -> Iterator[str]:
+    """A line for each reference that no longer leads to what was pinned, this version's or one's it was made from."""
+    for each in astray[:ASTRAY]:
+        whose = each.path if each.version_id == found.id else f"made from {each.artifact}: {each.path}"
+        yield f"{each.state}, seen first {text.ago(each.first_seen, now)}: {whose} → {each.uri}"
+    if len(astray) > ASTRAY:
+        yield f"… and {len(astray) - ASTRAY} more: lineage check {found.path}, or --json"
 
 
 def _state(found: VersionRecord) -> str:

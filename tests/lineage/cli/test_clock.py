@@ -27,11 +27,12 @@ def test_jobs_are_done_once_when_they_are_due(store: Caller) -> None:
 
 def test_jobs_are_listed_with_what_came_of_them(store: Caller) -> None:
     """How often, when last, when next."""
-    assert [None] * 3 == [job["last_result"] for job in store("jobs", "list", "--json").json["jobs"]]
+    assert [None] * 4 == [job["last_result"] for job in store("jobs", "list", "--json").json["jobs"]]
     store("jobs", "run")
     listed = store("jobs", "list", "--json").json["jobs"]
-    assert {"expire": 3600, "reclaim": 86_400, "verify": 604_800} == {job["name"]: job["every_seconds"] for job in listed}
-    assert all(job["next_due"] > job["last_finished"] for job in listed)
+    assert {"expire": 3600, "reclaim": 86_400, "verify": 604_800, "check": 86_400} == {job["name"]: job["every_seconds"] for job in listed}
+    assert all(job["next_due"] > job["last_finished"] for job in listed if job["is_on"])
+    assert [False] == [job["is_on"] for job in listed if job["last_result"] is None]
 
 
 def test_a_job_that_finds_damage_fails(store: Caller) -> None:

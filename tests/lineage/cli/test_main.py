@@ -37,6 +37,7 @@ def test_the_commands_are_the_promised_ones() -> None:
         "graph",
         "up",
         "down",
+        "diff",
         "runs",
         "best",
         "ttl",
@@ -45,9 +46,10 @@ def test_the_commands_are_the_promised_ones() -> None:
         "expire",
         "reclaim",
         "verify",
+        "check",
         "backup",
     ] == COMMANDS
-    assert ["run", "list", "cron", "systemd"] == list(JOBS)
+    assert ["run", "list", "on", "off", "cron", "systemd"] == list(JOBS)
 
 
 @pytest.mark.parametrize("command", EVERY, ids=" ".join)
@@ -119,9 +121,9 @@ def test_interruption_has_its_code(lineage: Caller, monkeypatch: pytest.MonkeyPa
     "arguments",
     [
         "ls", "ls vision", "ls vision/net", "show vision/net:best", "show vision/one", "graph", "graph vision", "graph vision/net:best",
-        "up vision/net:best", "down vision/raw:v0", "runs vision", "best vision -m loss", "expire --plan", "reclaim --plan", "verify",
+        "up vision/net:best", "down vision/raw:v0", "runs vision", "best vision -m loss", "expire --plan", "reclaim --plan", "verify", "check",
         "ttl vision", "ttl vision/net:best", "ttl vision 9d -t model", "hold vision/net", "protect vision", "ls vision/net --history",
-        "jobs list", "jobs run", "jobs cron", "jobs systemd",
+        "jobs list", "jobs run", "jobs on check", "jobs off check", "jobs cron", "jobs systemd",
     ],
 )  # fmt: skip
 def test_every_answer_is_also_one_document(lineage: Caller, arguments: str) -> None:

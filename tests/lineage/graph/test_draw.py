@@ -212,3 +212,21 @@ def test_full_names_are_kept_in_titles() -> None:
     picture = one(label=name, sublabel="model", aliases=("best", "latest"))
     assert f"artifact {name} · model · best, latest" == picture.marks[0].title
     assert "…" in picture.marks[0].label
+
+
+def test_a_warning_is_drawn_beside_its_node_and_explained_below() -> None:
+    """A triangle, filled or hollow, and a line of legend for each kind; the picture has room for both; a fold shows the graver one."""
+    warned = {1: "drifted", 2: "made from drifted"}
+    dag = Dag([], versions=range(1, 4))
+    picture = draw(dag, lambda node: Face(f"data:v{node.id}", group=f"g{node.id}", warning=warned.get(node.id, "")))
+    plainly = draw(dag, lambda node: Face(f"data:v{node.id}", group=f"g{node.id}"))
+
+    assert ["", "drifted", "made from drifted"] == sorted(mark.warning for mark in picture.marks)
+    assert ["drifted", "made from drifted"] == [line.partition(":")[0] for line in picture.legend]
+    assert picture.height > plainly.height
+    assert all(width(line, 11) + 32 < picture.width for line in picture.legend)
+    found = [path.get("class") for path in ET.fromstring(render_svg(picture)).iter(f"{SVG}path")]
+    assert (2, 2) == (found.count("warning"), found.count("inherited"))
+    assert () == plainly.legend
+    folded = draw(dag, lambda node: Face(f"data:v{node.id}", group="g", warning=warned.get(node.id, "")), limit=2)
+    assert "drifted" in [mark.warning for mark in folded.marks]

@@ -191,3 +191,17 @@ def test_bad_questions_are_refused() -> None:
         render_text(PIPELINE, artifact(3), FACES.__getitem__, width=10)
     with pytest.raises(NotFound, match="artifact:99 is not in this graph"):
         render_text(PIPELINE, artifact(99), lambda node: Face(str(node)))
+
+
+@pytest.mark.parametrize("columns", [40, 60, 100])
+def test_a_warning_changes_the_sign_and_is_explained_at_the_end(columns: int) -> None:
+    """Whatever else there is no room for; no line is wider than asked for, and without warnings nothing is said."""
+    dag = Dag([Edge(1, 1, Relation.USED), Edge(1, 2, Relation.LOGGED)])
+    warned = {1: "drifted", 2: "made from drifted"}
+    text = render_text(
+        dag, NodeId.artifact(2), lambda node: Face("n" * 30, "t", warning="" if node.is_run else warned[node.id]), width=columns
+    )
+
+    assert max(map(cells, text.splitlines())) <= columns
+    assert ("△", 2, 2) == (text[0], text.count("△"), text.count("▲"))
+    assert "drifted" not in render_text(dag, NodeId.artifact(2), lambda _: Face("n"), width=columns)

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from lineage.errors import InvalidReference, ReferenceChanged, ReferenceMissing, TooManyObjects
+from lineage.actions.check import check
+from lineage.errors import ArtifactNotLoggedError, InvalidReference, ReferenceChanged, ReferenceMissing, TooManyObjects
 from tests.faults.s3 import Service
 
 Write = Callable[..., str]
@@ -155,3 +156,43 @@ def test_what_is_unverified_is_warned_of_at_once(draft: Any, capsys: pytest.Capt
     fsspec.filesystem("memory").rm("/sdk", recursive=True)
     assert ["lastModified"] == list(entry.extra)
     assert "unverified" in capsys.readouterr().err
+
+
+def test_drift_is_told_by_an_artifact_and_by_what_was_made_from_it(wandb: ModuleType, draft: Any, write: Write) -> None:
+    """Text, list and page; nothing checked yet is said and is no good news; pictures carry the mark."""
+    path = write("f.txt")
+    draft.add_reference(f"file://{path}", name="x")
+    draft.save()
+    with wandb.init(project="shop") as run:
+        run.use_artifact(draft)
+        model = wandb.Artifact("model", type="model")
+        model.add_file(write("w.txt", "weights"))
+        run.log_artifact(model)
+    assert not model.drift()
+    assert ["data:v0", "model:v0"] == [each.name for each in model.drift().unchecked]
+    assert "never checked" in str(model.drift())
+
+    engine = model._host.engine
+    check(engine)
+    Path(path).write_text("<other>")
+    check(engine)
+
+    drift = model.drift()
+    (found,) = drift
+    assert (True, 1, "drifted", "x", f"file://{path}") == (bool(drift), len(drift), found.state, found.path, found.uri)
+    assert found.last_ok < found.first_seen <= found.last_seen
+    assert (["data:v0"], []) == ([each.name for each in drift.artifacts], list(drift.unchecked))
+    assert found.uri in str(drift)
+    assert found.uri in drift._repr_html_()
+    assert repr(drift).startswith("<Drift of ")
+    assert "▲ data:v0  drifted" in model.upstream().text(120)
+    assert "made from drifted" in model.upstream().svg()
+    assert ["made from drifted"] == [
+        facts["warning"] for _, facts in model.upstream().to_networkx().nodes(data=True) if facts["label"] == "model:v0"
+    ]
+
+
+def test_a_draft_has_no_drift_yet(draft: Any) -> None:
+    """It has not been logged."""
+    with pytest.raises(ArtifactNotLoggedError):
+        draft.drift()
