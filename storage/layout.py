@@ -20,7 +20,10 @@ does not know; a newer *minor* version may be read.
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+
+import xxhash
 
 from storage.digest import ALGORITHMS, DEFAULT_ALGORITHM, Digest
 from storage.errors import InvalidDigest, UnknownFormat
@@ -52,6 +55,9 @@ _KEY = re.compile(
 )
 
 
+_CHECKSUM = "checksum"
+
+
 @dataclass(frozen=True, slots=True)
 class StoreFormat:
     """What `format.json` says. `parse` and `print` are inverses."""
@@ -72,7 +78,8 @@ class StoreFormat:
     def print(self) -> str:
         stated = {name: value for name, value in asdict(self).items() if name != "location"}
         place = {} if self.location is None else {"location": str(self.location)}
-        return json.dumps({"format": FORMAT, **stated, **place}, indent=1, sort_keys=True) + "\n"
+        fields = {"format": FORMAT, **stated, **place}
+        return json.dumps({**fields, _CHECKSUM: _checksum(fields)}, indent=1, sort_keys=True) + "\n"
 
     @classmethod
     def parse(cls, text: str, where: str) -> "StoreFormat":
@@ -83,6 +90,7 @@ class StoreFormat:
         """
         try:
             stated = json.loads(text)
+            checksum = stated.pop(_CHECKSUM)
             location = Location.parse(stated["location"]) if "location" in stated else None
             found = cls(str(stated["store"]), str(stated["algorithm"]), int(stated["major"]), int(stated["minor"]), location)
             name = stated["format"]
@@ -90,6 +98,8 @@ class StoreFormat:
             raise UnknownFormat(f"{where} is not a store's format file ({error}): is this directory really a lineage store?") from error
         if name != FORMAT:
             raise UnknownFormat(f"{where} says {name!r}, not {FORMAT!r}: this directory belongs to another program")
+        if checksum != _checksum(stated):
+            raise UnknownFormat(f"{where} is damaged: its checksum is not that of what it says; restore the file from a backup")
         if found.major != MAJOR:
             raise UnknownFormat(
                 f"{where} says format {found.major}.{found.minor}; this release reads {MAJOR}.x: install a matching release"
@@ -97,6 +107,11 @@ class StoreFormat:
         if found.algorithm not in ALGORITHMS:
             raise UnknownFormat(f"{where} names the unknown digest algorithm {found.algorithm!r}: known are {', '.join(ALGORITHMS)}")
         return found
+
+
+def _checksum(fields: Mapping[str, object]) -> str:
+    """XXH3-64 of what a format file says; of fields that only a later release knows, too."""
+    return xxhash.xxh3_64_hexdigest(json.dumps(fields, sort_keys=True, separators=(",", ":")).encode())
 
 
 def blob_key(domain: str, digest: Digest, generation: int = 0) -> str:

@@ -3,8 +3,8 @@ r"""An append-only file of checksummed records, for what arrives line by line an
     <XXH3-64 of the text, 16 hex digits> <the text, JSON without line breaks>\n
 
 A record is handed to the operating system before `append` returns, so it outlives the process; `flush` makes it outlive the machine. What a
-crash can leave is a torn last line: it is cut off when the file is opened for appending and passed over when it is read. A bad line with a
-good one after it is no tear but damage, and said so.
+crash can leave is a torn last line: it is cut off when the file is opened for appending and passed over when it is read. A bad line with
+anything after it is no tear but damage, and said so, and so is a last one that is complete but for what it says.
 """
 
 import fcntl
@@ -111,11 +111,17 @@ def whole_lines(path: Path) -> Iterator[bytes]:
         torn: int | None = None
         for number, found in enumerate(file, 1):
             if torn is not None:
-                raise Corrupt(f"{path.name} is damaged at line {torn}: restore it from a backup; the lines before it can be read")
+                raise _damage(path, torn)
             if is_whole(found):
                 yield found
+            elif found.endswith(b"\n") and b"\0" not in found:
+                raise _damage(path, number)
             else:
                 torn = number
+
+
+def _damage(path: Path, number: int) -> Corrupt:
+    return Corrupt(f"{path.name} is damaged at line {number}: restore it from a backup; the lines before it can be read")
 
 
 def is_whole(found: bytes) -> bool:

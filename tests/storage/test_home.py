@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_refuses_damaged_format_files(tmp_path: Path, text: str) -> None:
 def test_a_newer_minor_version_is_read_only(tmp_path: Path) -> None:
     """A store of a newer minor version reads, and refuses to be written."""
     home = Home.create_or_open(tmp_path)
-    (tmp_path / "format.json").write_text(home.format.print().replace('"minor": 0', '"minor": 7'))
+    (tmp_path / "format.json").write_text(replace(home.format, minor=7).print())
     newer = Home.create_or_open(tmp_path)
 
     assert [] == list(newer.backend.keys())

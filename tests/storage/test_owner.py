@@ -1,8 +1,8 @@
 """A place for bytes has one owner, which is said there; the directory that owns it remembers where it is."""
 
-import json
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -134,7 +134,7 @@ def test_a_newer_format_writes_nothing_far_away(url: str, tmp_path: Path) -> Non
     """A store of a newer minor version reads from its place, and refuses to write there."""
     home = Home.create_or_open(tmp_path / "home", store=url)
     [key] = put(home.backend, b"data")
-    (tmp_path / "home/format.json").write_text(home.format.print().replace('"minor": 0', '"minor": 7'))
+    (tmp_path / "home/format.json").write_text(replace(home.format, minor=7).print())
     newer = Home.open(tmp_path / "home")
 
     assert newer is not None
@@ -147,8 +147,8 @@ def test_a_newer_format_writes_nothing_far_away(url: str, tmp_path: Path) -> Non
 def test_opening_asks_nothing_of_the_network(tmp_path: Path) -> None:
     """A home opens, and its catalogue answers, while the place of its bytes is out of reach."""
     home = Home.create_or_open(tmp_path / "home")
-    stated = json.loads(home.format.print()) | {"location": "gs://bucket/prefix"}
-    (tmp_path / "home/format.json").write_text(json.dumps(stated))
+    elsewhere = replace(home.format, location=Location.parse("gs://bucket/prefix"))
+    (tmp_path / "home/format.json").write_text(elsewhere.print())
     opened = Home.open(tmp_path / "home")
 
     assert opened is not None

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -260,7 +261,7 @@ def test_a_newer_minor_format_is_read_and_not_written(tmp_path: Path) -> None:
     engine.close()
     file = tmp_path / "home" / layout.FORMAT_FILE
     file.chmod(0o644)
-    file.write_text(file.read_text().replace('"minor": 0', '"minor": 7'))
+    file.write_text(replace(engine.home.format, minor=7).print())
 
     engine = open_engine(tmp_path / "home", entity="ann")
     assert ["demo"] == [project.name for project in find.projects(engine)]
