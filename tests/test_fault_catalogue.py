@@ -27,7 +27,7 @@ REQUIRED = [
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
     *rows("G", 9, 12, 13, 14, range(17, 21), 22, 25, range(27, 30)),
-    *rows("R", range(4, 9), range(15, 19), range(21, 25), 27, 28),
+    *rows("R", range(1, 29)),
     *rows("E", 2, 4, 5, 11, 13),
     *rows("X", 1, range(4, 11)),
     *rows("I-", range(1, 7), range(9, 22), range(24, 27), 31),

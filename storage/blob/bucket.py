@@ -32,14 +32,10 @@ _REASONS: dict[str, str] = {
     "InvalidBucketName": "that is no name of a bucket: write s3://bucket/prefix",
     "RequestTimeTooSkewed": "the clocks of this machine and of the service differ too much: set the clock",
     "PermanentRedirect": "the bucket lives in another region: set AWS_REGION",
-    "TemporaryRedirect": "the service sends elsewhere, where no credentials are sent: name that endpoint in AWS_ENDPOINT_URL_S3",
     "InvalidAccessKeyId": "the service does not know these credentials: check AWS_ACCESS_KEY_ID, or the profile",
     "SignatureDoesNotMatch": "the service does not accept the signature: check the secret key, and what a proxy changes on the way",
     "PreconditionFailed": "it was written anew while it was read: read it again",
     "EntityTooLarge": "the object is larger than the service takes",
-    "301": "the bucket lives in another region: set AWS_REGION",
-    "302": "the service sends elsewhere, where no credentials are sent: name that endpoint in AWS_ENDPOINT_URL_S3",
-    "307": "the service sends elsewhere, where no credentials are sent: name that endpoint in AWS_ENDPOINT_URL_S3",
     "401": "permission was refused: check the credentials",
     "404": "something answered 404 that is no S3 service, or will not say what is missing: check the endpoint, and s3:ListBucket",
 }
@@ -90,7 +86,9 @@ class Bucket:
         if refusal.status == 403 and refusal.code in ("AccessDenied", "403", "Forbidden"):
             return (ReadOnlyStore if writing else RemoteUnavailable)(f"{what}: {_FORBIDDEN} ({refusal.said})")
         if not refusal.status:
-            return RemoteUnavailable(f"{what}: {refusal.said}: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or a profile, check the URL")
+            return RemoteUnavailable(
+                f"{what}: {refusal.said}: check the URL, AWS_ENDPOINT_URL_S3, AWS_REGION, and the credentials or the profile"
+            )
         reason = _REASONS.get(refusal.code) or _REASONS.get(str(refusal.status)) or "the service refused"
         return RemoteUnavailable(f"{what}: {reason} ({refusal.said})")
 

@@ -101,6 +101,15 @@ _SILENT = frozenset({"delete_object", "abort_multipart_upload"})
 EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired", "TokenRefreshRequired"})
 
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REGION = "x-amz-bucket-region"
+"""Where this is stated, botocore asks again in that region; without it, it would ask for the region and be sent away, for ever."""
+
+
+class Elsewhere(Exception):
+    """The service names another host, where neither bytes nor credentials are sent."""
+
+
 class Refusal(Exception):
     """Why a request has no answer: what the service said, or that nothing was heard (`status` 0). Never leaves this folder."""
 
@@ -117,7 +126,8 @@ class Refusal(Exception):
     @property
     def is_unheard(self) -> bool:
         """No answer came: what was asked may have been done."""
-        return self.status == 0 and not isinstance(self.error, _unsendable())
+        cause = getattr(self.error, "kwargs", {}).get("error")
+        return self.status == 0 and not isinstance(self.error, _unsendable()) and not isinstance(cause, Elsewhere)
 
     @property
     def said(self) -> str:
@@ -142,8 +152,9 @@ def ask(method: str, **request: Any) -> dict[str, Any]:
         Refusal: it failed, in whatever way; or something answered that is not the service, and so nothing is known.
         Unreadable: the endpoint is reached without TLS, and that was not allowed.
     """
+    system = _system(patient=False)
     try:
-        response: dict[str, Any] = _system(patient=False).call_s3(method, **request)
+        response: dict[str, Any] = system.call_s3(method, **request)
     except _failures() as error:
         raise Refusal(error) from error
     if not _is_genuine(method, response):
@@ -190,8 +201,9 @@ def call(method: str, what: str, **request: Any) -> dict[str, Any]:
         Unreadable: permission refused, or no credentials.
         RemoteUnavailable: the service failed or could not be reached.
     """
+    system = _system()
     try:
-        response: dict[str, Any] = _system().call_s3(method, **request)
+        response: dict[str, Any] = system.call_s3(method, **request)
     except _failures() as error:
         if method == "head_object" and _answer(error)[0] == "400":
             # The reply to HEAD has no body to say which 400 it is: a version that never was, or a token that expired.
@@ -269,7 +281,12 @@ def _straight() -> type:
             self.session = session
 
         async def request(self, *positional: Any, **named: Any) -> Any:
-            return await self.session.request(*positional, **named, allow_redirects=False)
+            response = await self.session.request(*positional, **named, allow_redirects=False)
+            if response.status in _REDIRECTS and _REGION not in response.headers:
+                response.close()
+                place = urlsplit(response.headers.get("Location", "")).hostname or "it does not say where"
+                raise Elsewhere(f"the service sends elsewhere ({place}), where nothing is sent: set AWS_REGION or AWS_ENDPOINT_URL_S3")
+            return response
 
     class Straight(AIOHTTPSession):  # type: ignore[misc]  # aiobotocore is untyped
         async def _get_session(self, proxy_url: str | None) -> Direct:
