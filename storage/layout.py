@@ -7,7 +7,7 @@
     quarantine/           bytes that turned out wrong: kept, never served
     catalog.sqlite        the catalogue, with its -wal and -shm
     journals/             metrics of runs that are not sealed yet, one append-only file a run
-    cache/                bytes of references that were downloaded, and what trees of files looked like; may be deleted at any time
+    cache/                bytes that were downloaded, and what trees of files looked like; may be deleted at any time
     lock                  whoever writes the catalogue holds it
 
 `objects/` and `quarantine/` may rest elsewhere, at a URL that format.json remembers. There, beside them:

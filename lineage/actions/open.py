@@ -55,7 +55,7 @@ class Engine:
 
     @cached_property
     def cache(self) -> Cache:
-        """Where bytes of references are kept between downloads, bounded."""
+        """Where bytes of references, and of blobs that rest far away, are kept between downloads, bounded."""
         return Cache(self.cache_root or self.home.root / CACHE)
 
     @cached_property
@@ -65,7 +65,7 @@ class Engine:
 
     def store(self, domain: str) -> Store:
         """The blobs of one dedup domain."""
-        return Store(self.home.backend, self.ledger, domain, self.home.format.algorithm)
+        return Store(self.home.backend, self.ledger, domain, self.home.format.algorithm, cache=self.cache)
 
     def journal(self, run_id: int, writer: int = 0) -> Path:
         """Where a live run's metrics go before they are sealed; a file for each process that writes the same run at once."""

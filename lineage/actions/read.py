@@ -1,6 +1,7 @@
 """Read a version's content: its manifest, one blob of it, or all of it into a directory."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
@@ -30,7 +31,11 @@ def manifest(engine: Engine, version: VersionRecord) -> Manifest:
         Gone: the version is a tombstone.
         UnsupportedError: only its lineage is kept here.
     """
-    store, digest = _store(engine, version), Digest.parse(version.digest)
+    return _manifest(_store(engine, version), version)
+
+
+def _manifest(store: Store, version: VersionRecord) -> Manifest:
+    digest = Digest.parse(version.digest)
     return decode_manifest(store.read(digest), store.read, digest.algorithm)
 
 
@@ -38,6 +43,11 @@ def _store(engine: Engine, version: VersionRecord) -> Store:
     if require_live(version).is_recorded:
         raise UnsupportedError(f"{version.path} was recorded by its digest alone: its content is kept elsewhere")
     return engine.store(version.domain)
+
+
+def find_entry(engine: Engine, version: VersionRecord, *paths: str) -> Entry | None:
+    """The entry at the first of these paths that has one; of a large manifest only what leads there is read. Raises: as `manifest`."""
+    return find(manifest(engine, version), *paths)
 
 
 def open_blob(engine: Engine, version: VersionRecord, entry: Entry) -> Iterator[bytes]:
@@ -79,16 +89,21 @@ def download(
     exact: bool = False,
     allow_missing_references: bool = False,
     only: str | None = None,
+    use_cache: bool = True,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Put the version's files, or those whose path begins with `prefix`, under `destination`, each verified as it lands.
 
-    `exact` also removes what the version does not hold. `only` is the path of a single entry.
+    `exact` also removes what the version does not hold. `only` is the path of a single entry. Without `use_cache` what is fetched from far
+    away is neither taken from the local cache nor kept in it.
 
     Raises:
         NotFound: there is no such entry.
     """
-    found = manifest(engine, version)
+    store = _store(engine, version)
+    if not use_cache:
+        store = replace(store, cache=None)
+    found = _manifest(store, version)
     if only is not None:
         entry = find(found, only)
         if entry is None:
@@ -96,11 +111,11 @@ def download(
         found = build([entry]).manifest
     return checkout(
         found,
-        _store(engine, version),
+        store,
         destination,
         prefix=prefix,
         exact=exact,
-        fetch=fetch_reference(engine),
+        fetch=fetch_reference(engine) if use_cache else reference.fetch,
         allow_missing_references=allow_missing_references,
         memory=engine.trees.recall(destination, version.domain),
         progress=progress,

@@ -37,6 +37,15 @@ class Content(Version):
         host, version = self._committed("entries")
         return read.manifest(host.engine, version).entries
 
+    def _find(self, *paths: str) -> Entry | None:
+        """The entry at the first of these paths that has one."""
+        if self._draft is not None:
+            return next((self._draft.tree.entries[path] for path in paths if path in self._draft.tree.entries), None)
+        if self._faces is not None:
+            return next((self._faces.entries[path].entry for path in paths if path in self._faces.entries), None)
+        host, version = self._committed("entries")
+        return read.find_entry(host.engine, version, *paths)
+
     def _face(self, path: str) -> ManifestEntry:
         draft = self._draft
         return ManifestEntry(self._entries()[path], self, draft.local.get(path) if draft is not None else None)
@@ -92,12 +101,10 @@ class Content(Version):
         """
         self._committed("entries")
         path = os.fspath(name)
-        entries = self._entries()
-        names = (path, *(entry_name(path, kind) for kind in KINDS))
-        found = next((each for each in names if each in entries), None)
+        found = self._find(path, *(entry_name(path, kind) for kind in KINDS))
         if found is None:
-            raise KeyError(f"{self!r} has no entry {path!r}: it has {len(entries)}, see artifact.manifest.entries")
-        return self._face(found)
+            raise KeyError(f"{self!r} has no entry {path!r}: it has {self.file_count}, see artifact.manifest.entries")
+        return ManifestEntry(found, self)
 
     def get_path(self, name: str | Path) -> ManifestEntry:
         """The old name of `get_entry`."""
@@ -106,9 +113,8 @@ class Content(Version):
     def get(self, name: str) -> Media | None:
         """The medium that was added under `name`, or `None` when there is none of that name."""
         self._committed("media")
-        entries = self._entries()
-        path = next((each for each in (entry_name(name, kind) for kind in KINDS) if each in entries), None)
-        return None if path is None else decode(self._whole(entries[path]), lambda inner: self._whole(entries[inner]))
+        found = self._find(*(entry_name(name, kind) for kind in KINDS))
+        return None if found is None else decode(self._whole(found), lambda inner: self._whole(self._entries()[inner]))
 
     def __getitem__(self, name: str) -> Media | None:
         return self.get(name)
@@ -147,11 +153,13 @@ class Content(Version):
         self,
         root: str | Path | None = None,
         allow_missing_references: bool = False,
-        skip_cache: bool | None = None,  # the W&B signature
+        skip_cache: bool | None = None,
         path_prefix: str | Path | None = None,
         multipart: bool | None = None,  # the W&B signature
     ) -> str:
         """The directory that now holds the content: `root`, or `./artifacts/name:vN`. Files that are right stay, others are left alone.
+
+        With `path_prefix` only entries whose path begins so. With `skip_cache` what comes from far away is fetched anew, and not kept.
 
         Raises:
             Gone: the version was expired or deleted.
@@ -159,7 +167,8 @@ class Content(Version):
             DestinationRefused: something stands in the way; nothing was written.
         """
         prefix = None if path_prefix is None else os.fspath(path_prefix)
-        destination, _ = self._write(root, self._default_root(), prefix=prefix, allow_missing_references=allow_missing_references)
+        how = {"prefix": prefix, "allow_missing_references": allow_missing_references, "use_cache": not skip_cache}
+        destination, _ = self._write(root, self._default_root(), **how)
         return str(destination)
 
     def checkout(self, root: str | Path | None = None) -> str:
@@ -175,12 +184,11 @@ class Content(Version):
         Raises:
             UsageError: there is more than one entry, or none.
         """
-        entries = self._entries()
-        if len(entries) != 1:
+        if self._draft is None and self.file_count != 1:
             raise UsageError(
-                f"{self!r} holds {len(entries)} entries, and file() wants exactly one: use download(), or get_entry(name).download()"
+                f"{self!r} holds {self.file_count} entries, and file() wants exactly one: use download(), or get_entry(name).download()"
             )
-        return self.fetch_entry(next(iter(entries)), root)
+        return self.fetch_entry(next(iter(self._entries())), root)
 
     def fetch_entry(self, path: str, root: str | Path | None) -> str:
         """Where the bytes of one entry are now, below `root`."""
@@ -190,7 +198,9 @@ class Content(Version):
     def give_entry(self, path: str, name: str, draft: Draft) -> None:
         """Let `draft` hold the entry at `path` under `name`."""
         host, version = self._committed("entries")
-        entry = self._entries()[path]
+        entry = self._find(path)
+        if entry is None:
+            raise KeyError(f"{self!r} has no entry {path!r}")
         draft.adopt([_renamed(entry, name)], host.engine.store(version.domain))
 
     def verify(self, root: str | Path | None = None) -> None:

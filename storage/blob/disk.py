@@ -89,6 +89,12 @@ def open_end(path: Where, mode: int = 0o600) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
 
 
+def open_part(path: Where, mode: int = 0o600) -> int:
+    """A descriptor to read and write any place of the file with, made with `mode` when it is not there."""
+    notice("open_part", path)
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
+
+
 def shorten(fd: int, size: int, path: Where) -> None:
     """Cut the file off after `size` bytes."""
     notice("shorten", path)
@@ -110,6 +116,15 @@ def write(fd: int, data: Buffer, path: Where) -> None:
     while view:
         notice("write", path)
         view = view[os.write(fd, view) :]
+
+
+def write_at(fd: int, data: Buffer, at: int, path: Where) -> None:
+    """As `write`, from position `at` on."""
+    view = memoryview(data).cast("B")
+    while view:
+        notice("write", path)
+        count = os.pwrite(fd, view, at)
+        view, at = view[count:], at + count
 
 
 def flush(fd: int, path: Where) -> None:

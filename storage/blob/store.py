@@ -9,21 +9,25 @@ nowhere.
 """
 
 import io
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import BinaryIO, cast
 
 import xxhash
 
 from storage.blob.backend import Backend
+from storage.blob.cache import Cache
+from storage.blob.nearby import WORTH, Nearby
 from storage.blob.pack import PACKED
 from storage.blob.pool import ahead
 from storage.blob.reader import BlobReader
 from storage.blob.session import Session
 from storage.blob.span import FAR, NEAR, Span, spans
 from storage.digest import ALGORITHMS, CHUNK, DEFAULT_ALGORITHM, Blob, Buffer, Digest
-from storage.errors import BlobMissing, Corrupt, Missing, RemoteUnavailable, StorageError, Unavailable
+from storage.errors import BlobMissing, Corrupt, Missing, StorageError, Unavailable
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 Wrong = Callable[[BlobRecord, StorageError], None]
@@ -45,6 +49,12 @@ class Store:
     algorithm: str = DEFAULT_ALGORITHM
     packed: int = PACKED
     """Blobs of at most so many bytes are packed when they are written, larger ones rest alone; -1 packs none. All are read alike."""
+    cache: Cache | None = None
+    """Where what is read from a far backend is kept."""
+
+    @cached_property
+    def _nearby(self) -> Nearby | None:
+        return None if self.cache is None or self.backend.is_near else Nearby(self.backend, self.cache)
 
     def session(self) -> Session:
         """A writer's session on this store; it costs nothing until something is taken."""
@@ -82,9 +92,20 @@ class Store:
             BlobMissing: not live any more.
             Corrupt: its bytes are wrong; they were moved aside.
         """
-        near = self.backend.is_near
-        found = spans(records, NEAR if near else FAR)
-        for span, data in ahead(self._span, found, 0 if near else THREADS):
+        left = list(dict.fromkeys(records))
+        here: set[str] = set()
+        if self._nearby is not None:
+            here = self._bring_packs(self._nearby, left)
+            away = []
+            for record in left:
+                data = None if record.key in here else self._nearby.small(record)
+                if data is None:
+                    away.append(record)
+                else:
+                    yield record, data
+            left = away
+        reach, threads = (NEAR, 0) if self.backend.is_near else (FAR, THREADS)
+        for span, data in ahead(self._span, spans(left, reach), threads):
             for record in span.records:
                 at = record.start - span.start
                 part = data[at : at + record.blob.size]
@@ -96,7 +117,21 @@ class Store:
                             raise
                         wrong(record, error)
                         continue
+                elif self._nearby is not None and span.key not in here:
+                    self._nearby.keep(record, part)
                 yield record, part
+
+    def _bring_packs(self, nearby: Nearby, records: Iterable[BlobRecord]) -> set[str]:
+        """The keys of the packs that are near by now: all of which enough is wanted, where that is possible."""
+        wanted: dict[str, list[BlobRecord]] = defaultdict(list)
+        for record in records:
+            if record.pack is not None:
+                wanted[record.key].append(record)
+        for held in wanted.values():
+            if sum(record.blob.size for record in held) * WORTH >= held[0].pack_size and nearby.pack(held[0]) is None:
+                with suppress(BlobMissing, Corrupt):  # each blob is asked for by itself then
+                    nearby.bring_pack(held[0])
+        return {key for key, held in wanted.items() if nearby.pack(held[0]) is not None}
 
     def open(self, digest: Digest) -> Iterator[bytes]:
         """The bytes of a blob, in pieces, verified by the end: write them to a temporary file and rename it when the pieces ended.
@@ -104,7 +139,6 @@ class Store:
         Raises:
             BlobMissing: unknown here, or not live; raised by the call itself.
             Corrupt: after the last piece, when the bytes were wrong; they were moved aside.
-            RemoteUnavailable: after the last piece, when they were right where they rest, and changed on their way.
         """
         return self.pieces(self._live(digest))
 
@@ -117,12 +151,36 @@ class Store:
         """
         if record.blob.size <= WHOLE:
             return io.BytesIO(b"".join(self.pieces(record)))
+        if self._nearby is not None and (kept := self._kept(self._nearby, record)) is not None:
+            return kept
         for _ in self.pieces(record):
             pass
         return cast("BinaryIO", io.BufferedReader(BlobReader(self.backend, record), CHUNK))
 
     def pieces(self, record: BlobRecord) -> Iterator[bytes]:
         """As `open`, of a record that `locate` gave; when the blob has moved since, from where it is now."""
+        if self._nearby is None:
+            return self._direct(record)
+        if record.blob.size > WHOLE:
+            file = self._kept(self._nearby, record)
+            return self._direct(record) if file is None else _chunks(file)
+        data = self._nearby.small(record)
+        if data is None:
+            data = b"".join(self._direct(record))
+            self._nearby.keep(record, data)
+        return iter((data,))
+
+    def _kept(self, nearby: Nearby, record: BlobRecord) -> BinaryIO | None:
+        """A large far blob, brought near and verified, as a file; None when it cannot be kept, or has moved."""
+        try:
+            path = nearby.bring(record)
+            return None if path is None else path.open("rb")
+        except FileNotFoundError:  # evicted just now; or missing, and then where it is now is still to be asked
+            return None
+        except Corrupt as error:
+            raise condemned(self.backend, self.ledger, record, "other bytes") from error
+
+    def _direct(self, record: BlobRecord) -> Iterator[bytes]:
         try:
             return self._verified(record)
         except BlobMissing:
@@ -134,6 +192,8 @@ class Store:
 
     def _span(self, span: Span) -> bytes:
         """The bytes of a span; none when its object is not there, and then each blob in it asks for itself."""
+        if self._nearby is not None and (here := self._nearby.range(span.records[0], span.start, span.length)) is not None:
+            return here
         length = None if span.records[0].pack is None else span.length  # an object of its own that has grown is wrong
         with suppress(BlobMissing):
             return b"".join(self.backend.read(span.key, span.start, length))
@@ -161,18 +221,7 @@ class Store:
             yield piece
         if check.finds(size):
             return
-        if not self.backend.is_near and self._comes_right(record):
-            raise RemoteUnavailable(f"blob {record.blob.digest} came wrong, and right when it was read again: call again")
         raise condemned(self.backend, self.ledger, record, f"{size} bytes with checksum {check.checksum.hexdigest()}")
-
-    def _comes_right(self, record: BlobRecord) -> bool:
-        """Is it right, read once more? Between a far place and here bytes may be changed that are right where they rest."""
-        check, size = self._check(record), 0
-        with suppress(BlobMissing):
-            for piece in self.backend.read(record.key, record.start, None if record.pack is None else record.blob.size):
-                check.update(piece)
-                size += len(piece)
-        return check.finds(size)
 
     def _live(self, digest: Digest) -> BlobRecord:
         record = self.locate([digest]).get(digest)
@@ -201,6 +250,12 @@ class _Check:
         if (size, self.checksum.hexdigest()) != (self.blob.size, self.blob.checksum):
             return False
         return self.identity is None or self.identity.hexdigest() == self.blob.digest.value
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while chunk := file.read(CHUNK):
+            yield chunk
 
 
 def condemned(backend: Backend, ledger: Ledger, record: BlobRecord, found: str) -> Corrupt:

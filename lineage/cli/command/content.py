@@ -135,26 +135,37 @@ def get(
     root: Annotated[Path | None, typer.Option("--root", metavar="DIR", help="Where to. Else ./artifacts/NAME:vN.")] = None,
     type: Annotated[str | None, typer.Option("--type", "-t", help="Refuse anything of another type.")] = None,  # noqa: A002  # as in put
     only: Annotated[str | None, typer.Option("--only", metavar="PREFIX", help="Only entries whose path begins so.")] = None,
+    entry: Annotated[str | None, typer.Option("--entry", metavar="PATH", help="Only the entry at exactly this path.")] = None,
     exact: Annotated[bool, typer.Option("--exact", help="Remove from the directory what the version does not hold.")] = False,
     allow_missing: Annotated[bool, typer.Option("--allow-missing", help="Skip references whose object is gone.")] = False,
 ) -> Exit:
     """Write a version's files into a directory, verified; without a version or alias, the latest.
 
-    Files that are there and right are left alone.
+    Files that are there and right are left alone. What broke off is finished by calling again.
 
     Examples:
       lineage get cats
       lineage get vision/classifier:best --root ./model
       lineage get cats:v3 --only train/ --exact
+      lineage get vision/classifier:v1 --entry weights.pt
     """
     with shell.engine() as engine:
         found = target.version(shell, engine, name)
         if type is not None and found.type != type:
             raise UsageError(f"{found.path} is of type {found.type!r}, not {type!r}: name another artifact, or leave --type out")
+        if entry is not None and (only is not None or exact):
+            raise UsageError("--entry names one entry, --only and --exact a part of the tree: give one or the other")
         destination = root or shell.settings.downloads / found.name
         with shell.progress(f"get {found.name}", found.size) as progress:
             report = read.download(
-                engine, found, destination, prefix=only, exact=exact, allow_missing_references=allow_missing, progress=progress
+                engine,
+                found,
+                destination,
+                prefix=only,
+                only=entry,
+                exact=exact,
+                allow_missing_references=allow_missing,
+                progress=progress,
             )
     document = {
         "version": record.version(found),

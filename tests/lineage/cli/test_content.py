@@ -18,6 +18,15 @@ def test_what_was_put_comes_back(lineage: Caller, data: Path, tmp_path: Path) ->
     assert (0, tree(data)) == (ended.code, tree(tmp_path / "out"))
 
 
+def test_one_entry_comes_alone(lineage: Caller, data: Path, tmp_path: Path) -> None:
+    """--entry writes exactly that entry; one that is not there is missing, and it goes with no other choice of a part."""
+    lineage("put", data, "-n", "toys/cats")
+    ended = lineage("get", "toys/cats:v0", "--entry", "a.txt", "--root", tmp_path / "out", "--json")
+    assert ({"a.txt": "one\n"}, 1) == (tree(tmp_path / "out"), ended.json["written"])
+    assert 1 == lineage("get", "toys/cats:v0", "--entry", "a", "--root", tmp_path / "out").code
+    assert 2 == lineage("get", "toys/cats:v0", "--entry", "a.txt", "--exact").code
+
+
 def test_a_version_goes_to_artifacts_by_itself(lineage: Caller, data: Path) -> None:
     """Without --root, `get` writes to ./artifacts/name:vN."""
     lineage("put", data / "a.txt", "-n", "toys/letter")
