@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from storage.blob.home import Home
+from storage.blob.memory import MemoryBackend
 from storage.blob.pack import PACKED, packed_size
 from storage.blob.store import Store
 from storage.digest import Blob, Digest
@@ -245,6 +246,40 @@ def test_a_session_taken_for_dead_moves_nothing(
     assert contents(4) == [shelf.store.read(digest) for digest in aged[0]]
     reclaimed(shelf)
     assert 1 == len(list(shelf.backend.keys()))
+
+
+class NothingAside(MemoryBackend):
+    """A far place that keeps no quarantine."""
+
+    def copy_aside(self, key: str, start: int, length: int) -> bool:
+        return False
+
+
+def test_a_far_place_is_rewritten_alike() -> None:
+    """Where nothing can be put aside: what is needed moves; a blob that is rotten keeps its pack, for its bytes are the only copy."""
+    backend, ledger = NothingAside(), MemoryLedger()
+    store = Store(backend, ledger, "d")
+    packs = []
+    for seed in range(2):
+        with store.session() as session:
+            packs.append([session.take_bytes(data).digest for data in contents(10, seed=seed)])
+            session.publish()
+            ledger.commit(session.id, packs[-1][:2])
+    [record] = store.locate([packs[0][0]]).values()
+    whole = bytearray(b"".join(backend.read(record.key)))
+    whole[record.start] ^= 1
+    backend.remove(record.key)
+    with backend.stage("rot") as staged:
+        staged.write(whole)
+    backend.publish([(staged, record.key)])
+    planned = plan(ledger)
+    carry_out(planned, backend, ledger)
+    done = rewrite(planned.sparse, backend, ledger)
+
+    assert (packs[0][0],) == done.unread
+    assert [contents(2)[1], *contents(2, seed=1)] == [store.read(digest) for digest in (packs[0][1], *packs[1][:2])]
+    kept = {key for key, _ in backend.keys()}  # noqa: SIM118  # no dictionary
+    assert (1, 2, record.key in kept) == (done.packs, len(kept), True)
 
 
 def test_what_is_worth_it() -> None:
