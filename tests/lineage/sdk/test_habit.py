@@ -223,7 +223,7 @@ def test_a_directory_that_changed_says_how_to_add_it_again(wandb: ModuleType, wr
 def test_a_misspelt_setting_in_a_file_is_named(wandb: ModuleType, write: Callable[..., str]) -> None:
     """The file is ours, so what it says either counts or is refused."""
     write("lineage.toml", 'projekt = "shop"\n')
-    with pytest.raises(UsageError, match=r"lineage\.toml has no setting to make of projekt: there are home, entity, project"):
+    with pytest.raises(UsageError, match=r"lineage\.toml has no setting to make of projekt: there are home, store, entity, project"):
         wandb.init()
 
 
