@@ -49,6 +49,14 @@ class Staged(ABC):
     def close(self) -> None:
         """No more bytes; release the handle but keep what was written."""
 
+    def flush(self) -> None:
+        """Close, and do now what of `publish` can be done before the key is known: then less is left to wait for.
+
+        Raises:
+            StoreFull, Unavailable: what was staged is dropped.
+        """
+        self.close()
+
     @abstractmethod
     def drop(self) -> None:
         """Forget what was written. May be called again, and after `publish`."""

@@ -1,12 +1,11 @@
-"""Users' files on their way in: read once, hashed by a few threads, and handed on in order.
+"""Users' files on their way in: read once and hashed.
 
 What is read is what is hashed; nothing here knows whether the bytes are stored already, or where they go. Small files come whole, so
-that many of them can be judged together; a large one is only found to be large, and is then hashed, or copied while it is hashed.
+that many of them can be judged together, and one after the other: they are system calls, over which threads of one Python only fight. A
+large one is only found to be large, and is then hashed, or copied while it is hashed, by several threads at once.
 """
 
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,28 +56,6 @@ def _peek(path: str | Path, algorithm: str) -> Small | None:
             return None
         data = source.whole()
         return Small(Taken(Blob.of(data, algorithm), source.is_executable, source.stamp), data)
-
-
-def peek_all(paths: Sequence[str | Path], algorithm: str) -> Iterator[tuple[str | Path, Small | None]]:
-    """Every path with what `peek` says of it, in order; a bounded number of them is read ahead."""
-    if not paths:
-        return
-
-    def share(at: int) -> list[tuple[str | Path, Small | None]]:
-        return [(path, peek(path, algorithm)) for path in paths[at : at + _SHARE]]
-
-    running: deque[Future[list[tuple[str | Path, Small | None]]]] = deque()
-    with pool(_THREADS) as threads:
-        try:
-            for at in range(0, len(paths), _SHARE):
-                running.append(threads.submit(share, at))
-                if len(running) > _THREADS:
-                    yield from running.popleft().result()
-            while running:
-                yield from running.popleft().result()
-        finally:
-            for future in running:
-                future.cancel()
 
 
 def measure(source: Source, algorithm: str) -> Blob:

@@ -46,6 +46,8 @@ class LocalStaged(Staged):
     def __init__(self, path: Path, fd: int) -> None:
         self.path = path
         self.size = 0
+        self.is_sealed = False
+        """Are its mode and its bytes durable already?"""
         self._fd: int | None = fd
         self._is_doubtful = False
 
@@ -66,17 +68,29 @@ class LocalStaged(Staged):
             with disk.refusals(self.path), self._doubting():
                 os.close(fd)
 
+    def flush(self) -> None:
+        try:
+            self.close()
+            with disk.refusals(self.path, self.size):
+                self.seal()
+        except BaseException:
+            self.drop()
+            raise
+
     def seal(self) -> None:
-        """Flush what was written, its mode set first.
+        """Flush what was written, its mode set first, once.
 
         A flush that fails is never asked for again: the system may have dropped the bytes and would say that all is well.
         """
+        if self.is_sealed:
+            return
         if self._is_doubtful:
             raise Unavailable(
                 f"{self.path} could not be flushed, so nobody knows what is on the disk: look at it, then take the bytes in again"
             )
         with self._doubting():
             disk.seal(self.path, 0o444)
+        self.is_sealed = True
 
     @contextmanager
     def _doubting(self) -> Iterator[None]:

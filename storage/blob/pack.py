@@ -11,8 +11,11 @@ pack is named by the digest of the whole file, never by what is in it. It never 
 frozen in `tests/formats`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from struct import Struct
+from typing import NamedTuple
 
 import xxhash
 
@@ -32,9 +35,8 @@ ReadRange = Callable[[int, int], bytes]
 """The bytes of a pack from a start, so many of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A blob in a pack, and where its bytes start."""
+class Member(NamedTuple):
+    """A blob in a pack, and where its bytes start: there are many of them, so they are tuples."""
 
     blob: Blob
     start: int
@@ -54,13 +56,14 @@ def packed_size(blobs: int, size: int, algorithm: str = DEFAULT_ALGORITHM) -> in
 
 
 class PackWriter:
-    """A pack on its way: blobs are appended to something staged, then it is finished, once. What fails leaves nothing of the pack."""
+    """A pack on its way: blobs are added to something staged, then it is finished, once. What fails leaves nothing of the pack."""
 
     def __init__(self, staged: Staged, algorithm: str = DEFAULT_ALGORITHM) -> None:
         self.staged = staged
         self._hasher = Hasher(algorithm)
         self._members: list[Member] = []
-        self._ahead = bytearray(TAG)
+        self._end = len(TAG)
+        self._ahead: list[bytes] = [TAG]
         """Not yet written: one large write is cheaper than many small ones."""
 
     def append(self, blob: Blob, data: bytes) -> int:
@@ -69,12 +72,22 @@ class PackWriter:
         Raises:
             StoreFull, Unavailable: the pack was dropped, with everything in it.
         """
-        start = self._hasher.size + len(self._ahead)
+        start = self._end
         self._members.append(Member(blob, start))
-        self._ahead += data
-        if len(self._ahead) >= CHUNK:
+        self._ahead.append(data)
+        self._end += len(data)
+        if self._end - self._hasher.size >= CHUNK:
             self._write()
         return start
+
+    def extend(self, blobs: Iterable[tuple[Blob, bytes]]) -> None:
+        """Append all of them, and write what is there.
+
+        Raises: as `append`.
+        """
+        for blob, data in blobs:
+            self.append(blob, data)
+        self._write()
 
     def finish(self) -> Pack:
         """The pack, whole and closed; it may be published now.
@@ -82,13 +95,13 @@ class PackWriter:
         Raises: as `append`.
         """
         footer = encode_footer(self._members)
-        self._ahead += footer + len(footer).to_bytes(8, "big") + xxhash.xxh3_128_digest(footer) + TAG
+        self._ahead += [footer, len(footer).to_bytes(8, "big"), xxhash.xxh3_128_digest(footer), TAG]
         self._write()
         self.staged.close()
         return Pack(self._hasher.blob(), tuple(self._members))
 
     def _write(self) -> None:
-        ahead, self._ahead = bytes(self._ahead), bytearray()
+        ahead, self._ahead = b"".join(self._ahead), []
         try:
             self.staged.write(ahead)
             self._hasher.update(ahead)
@@ -97,14 +110,19 @@ class PackWriter:
             raise
 
 
-def encode_footer(members: list[Member]) -> bytes:
+@lru_cache(maxsize=16)
+def _line(digest: int) -> Struct:
+    """A member whose digest is a text of so many bytes: its length and itself, size, checksum, start."""
+    return Struct(f">I{digest}sQ16sQ")
+
+
+def encode_footer(members: Sequence[Member]) -> bytes:
     """The canonical bytes of a footer; `read_footer` reads them back."""
-    out = bytearray(len(members).to_bytes(8, "big"))
-    for member in members:
-        digest = str(member.blob.digest).encode()
-        out += len(digest).to_bytes(4, "big") + digest + member.blob.size.to_bytes(8, "big")
-        out += bytes.fromhex(member.blob.checksum) + member.start.to_bytes(8, "big")
-    return bytes(out)
+    out = [len(members).to_bytes(8, "big")]
+    for blob, start in members:
+        digest = str(blob.digest).encode()
+        out.append(_line(len(digest)).pack(len(digest), digest, blob.size, bytes.fromhex(blob.checksum), start))
+    return b"".join(out)
 
 
 def read_footer(read_range: ReadRange, size: int) -> tuple[Member, ...]:
@@ -122,7 +140,7 @@ def read_footer(read_range: ReadRange, size: int) -> tuple[Member, ...]:
     if xxhash.xxh3_128_digest(footer) != trailer[8:24]:
         raise Corrupt("the footer of a pack is rotten: what is in the pack can be read, and not found without the ledger")
     members = _decode(footer)
-    if encode_footer(list(members)) != footer or not _follow(members, end - length):
+    if encode_footer(members) != footer or not _follow(members, end - length):
         raise Corrupt("the footer of a pack is not one: its members do not follow each other from header to footer")
     return members
 

@@ -32,6 +32,27 @@ def pool(threads: int) -> Executor:
     return ThreadPoolExecutor(threads) if threading.main_thread().is_alive() else Inline()
 
 
+class Worker:
+    """One thread that does what it is given, in order, while its owner goes on. It begins with the first piece of work."""
+
+    def __init__(self) -> None:
+        self._executor: Executor | None = None
+
+    def submit(self, fn: Callable[_Given, _Answer], /, *args: _Given.args, **kwargs: _Given.kwargs) -> "Future[_Answer]":
+        if self._executor is None:
+            self._executor = pool(1)
+        try:
+            return self._executor.submit(fn, *args, **kwargs)
+        except RuntimeError:  # the interpreter is ending, and has waited for the thread already
+            return Inline().submit(fn, *args, **kwargs)
+
+    def close(self) -> None:
+        """Return when everything is done; it may be given work again."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.shutdown()
+
+
 def ahead(work: Callable[[_Item], _Answer], items: Iterable[_Item], threads: int) -> Iterator[tuple[_Item, _Answer]]:
     """Each item with what `work` made of it, in order; at most `threads` of them are worked on or waiting at a time, with 0 none ahead."""
     if threads < 1:

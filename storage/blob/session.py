@@ -22,7 +22,7 @@ from typing import Protocol, Self
 
 from storage.blob.backend import Backend, Staged
 from storage.blob.batch import Batch
-from storage.blob.intake import Small, Taken, measure, peek, peek_all, pour
+from storage.blob.intake import Small, Taken, measure, peek, pour
 from storage.blob.pack import Pack, read_footer
 from storage.blob.source import Source, patiently
 from storage.digest import Blob, Digest
@@ -81,7 +81,7 @@ class Session:
         self._process = os.getpid()
         self._rows: dict[Digest, BlobRecord] = {}
         """What was pinned, as it stood then."""
-        self._batch = Batch(lambda: self._backend.stage(self.id), store.algorithm)
+        self._batch = Batch(lambda: self._backend.stage(self.id), store.algorithm, is_near=store.backend.is_near)
         self._packs: dict[Digest, BlobRecord] = {}
         """Packs this session placed blobs in."""
         self._inside: dict[Digest, BlobRecord] = {}
@@ -145,7 +145,8 @@ class Session:
         """
         waiting: list[Small] = []
         held = 0
-        for path, small in peek_all(paths, self.store.algorithm):
+        for path in paths:
+            small = peek(path, self.store.algorithm)
             if small is not None:
                 waiting.append(small)
                 held += len(small.data)
@@ -240,11 +241,19 @@ class Session:
         """
         batch = self._batch
         batch.close_pack()
+        packs = [parcel.settle() for parcel in batch.closed]
+        self._give_up(batch.settle_alone())
         pieces = [(staged, self._rows[digest].resting(None).key) for digest, staged in batch.alone.items()]
-        pieces += [(staged, self._place(pack).key) for staged, pack in batch.packs]
+        pieces += [(staged, self._place(pack).key) for staged, pack in packs]
         if pieces:
             self._backend.publish(pieces)
             batch.clear()
+
+    def _give_up(self, failed: Mapping[Digest, BaseException]) -> None:
+        """Of bytes that were staged and could not be made durable nothing is left: those blobs are lost."""
+        self._safe -= failed.keys()
+        for error in failed.values():
+            raise error
 
     @property
     def lost(self) -> frozenset[Digest]:
@@ -259,10 +268,7 @@ class Session:
         if self._id is None:
             return
         try:
-            for staged in self._batch.staged():
-                with suppress(Unavailable):  # the sweep tries again, and says what is wrong
-                    staged.drop()
-            self._batch.clear()
+            self._batch.drop()
             self._backend.sweep(self._id)
         finally:
             was_open = self._ledger.close_session(self._id)
@@ -361,8 +367,8 @@ class Session:
         return placed
 
     def _hold(self, blob: Blob, staged: Staged) -> None:
-        self._batch.alone[blob.digest] = staged
         self._count(blob)
+        self._batch.add_alone(blob, staged)
 
     def _count(self, blob: Blob) -> None:
         self._safe.add(blob.digest)

@@ -15,7 +15,7 @@ from typing import Self, TypeVar
 
 from storage.blob.disk import refusal
 from storage.entry import printable
-from storage.errors import Missing, SourceChanged, StorageError, Unreadable, UnsafeLink, UnsupportedFile
+from storage.errors import Missing, SourceChanged, StorageError, Unavailable, Unreadable, UnsafeLink, UnsupportedFile
 
 Stamp = tuple[int, int, int, int, int]
 """What tells that a file was not changed: device, inode, size, mtime_ns, ctime_ns."""
@@ -73,23 +73,24 @@ class Source:
             SourceChanged: it grew, shrank or was written to meanwhile.
         """
         count = 0
-        while piece := self._read(length):
+        while piece := read(self._fd, length, self.path):
             count += len(piece)
             if count > self.size:
                 break
             yield piece
-        if count != self.size or self.stamp != stamp_of(os.fstat(self._fd)):
-            raise SourceChanged(f"{printable(str(self.path))} changed while it was read: wait until its writer is done, then call again")
+        self._require_same(count)
 
     def whole(self) -> bytes:
         """All bytes at once, under the same conditions."""
-        return b"".join(self.chunks(self.size + 1))
+        data = read(self._fd, self.size + 1, self.path)
+        while len(data) < self.size and (more := read(self._fd, self.size + 1 - len(data), self.path)):  # a network disk may give less
+            data += more
+        self._require_same(len(data))
+        return data
 
-    def _read(self, length: int) -> bytes:
-        try:
-            return os.read(self._fd, length)
-        except OSError as error:
-            raise _refused(error, self.path) from error
+    def _require_same(self, count: int) -> None:
+        if count != self.size or self.stamp != stamp_of(os.fstat(self._fd)):
+            raise SourceChanged(f"{printable(str(self.path))} changed while it was read: wait until its writer is done, then call again")
 
     def __enter__(self) -> Self:
         return self
@@ -98,13 +99,29 @@ class Source:
         os.close(self._fd)
 
 
+def read(fd: int, length: int, path: Path | str) -> bytes:
+    """At most `length` bytes from where the file stands; none at its end."""
+    try:
+        return os.read(fd, length)
+    except OSError as error:
+        raise _refused(error, path) from error
+
+
 def patiently(attempt: Callable[[], _Answer]) -> _Answer:
-    """What `attempt` answers, asked again while the file it reads keeps changing, `TRIES` times in all."""
+    """What `attempt` answers, asked again while the file it reads keeps changing, `TRIES` times in all.
+
+    A network disk forgets a file that somebody replaced there (ESTALE): it is opened again, once.
+    """
+    is_stale = False
     for _ in range(TRIES - 1):
         try:
             return attempt()
         except SourceChanged:
             continue
+        except Unavailable as error:
+            if error.errno != errno.ESTALE or is_stale:
+                raise
+            is_stale = True
     return attempt()
 
 

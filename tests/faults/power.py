@@ -248,6 +248,12 @@ def without(log: Sequence[Step], place: int) -> list[Step]:
 
 
 def belated(log: Sequence[Step], place: int) -> list[Step]:
-    """The log of a program that flushed only after it had promised."""
-    behind = next((at for at in range(place, len(log)) if isinstance(log[at], Promise)), len(log) - 1)
+    """The log of a program that flushed only after it had promised: what is flushed before it has its name is promised after it has."""
+    flushed = log[place]
+    named = [
+        at
+        for at in range(place, len(log))
+        if isinstance(step := log[at], Name) and isinstance(flushed, Sync) and step.inode == flushed.inode
+    ]
+    behind = next((at for at in range(named[0] if named else place, len(log)) if isinstance(log[at], Promise)), len(log) - 1)
     return [*log[:place], *log[place + 1 : behind + 1], log[place], *log[behind + 1 :]]
