@@ -15,11 +15,15 @@ A backend knows keys and bytes, nothing of digests, manifests or runs. Keys are 
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from storage.errors import InvalidPath, NotRemoved, Unavailable
 from storage.layout import OBJECTS
+
+ZEROS = memoryview(bytes(1 << 20))
+"""What a hole reads as."""
 
 
 def check_key(key: str) -> str:
@@ -49,6 +53,24 @@ class Staged(ABC):
     def close(self) -> None:
         """No more bytes; release the handle but keep what was written."""
 
+    def skip(self, length: int) -> None:
+        """Append so many zero bytes, which need not take room.
+
+        Raises: as `write`.
+        """
+        for at in range(0, length, len(ZEROS)):
+            self.write(ZEROS[: length - at])
+
+    def clone(self, source: int) -> Path | None:
+        """Take all bytes of an open file without copying them, as they are at this moment; the answer is where they can be read again.
+
+        `None`, and nothing taken, where this place cannot: then write them.
+        """
+        return None
+
+    def hurry(self) -> None:
+        """Let what was written begin its way to the disk, so that less is left for `flush`; it promises nothing."""
+
     def flush(self) -> None:
         """Close, and do now what of `publish` can be done before the key is known: then less is left to wait for.
 
@@ -73,6 +95,9 @@ class Staged(ABC):
 
 class Backend(ABC):
     """See the laws at the top of this file."""
+
+    largest: int | None = None
+    """Bytes one object can have at most, where that is less than a file can have."""
 
     is_near: bool = False
     """Does asking for a size cost no round trip? Then it is asked before anything is believed to be stored already."""

@@ -8,7 +8,9 @@ What the operating system refuses becomes a typed error in one place, `refusals`
 `Unavailable` like any other passing trouble: never absence, never corruption.
 """
 
+import ctypes
 import errno
+import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
@@ -26,6 +28,11 @@ observe: Callable[[str, str], None] | None = None
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 _NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK})
+_NO_CLONE = frozenset({errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM, errno.ETXTBSY})
+_FICLONE = 0x40049409
+_SYNC_FILE_RANGE_WRITE = 2
+_sync_file_range = getattr(ctypes.CDLL(None), "sync_file_range", None)
+"""Linux has it, Python does not offer it."""
 _NO_DIRECTORY_FLUSH = frozenset({errno.EINVAL, errno.EOPNOTSUPP})
 _REFUSALS: dict[int, type[Unavailable]] = {
     errno.ENOSPC: StoreFull,
@@ -96,7 +103,7 @@ def open_part(path: Where, mode: int = 0o600) -> int:
 
 
 def shorten(fd: int, size: int, path: Where) -> None:
-    """Cut the file off after `size` bytes."""
+    """Cut the file off after `size` bytes, or let it end with a hole."""
     notice("shorten", path)
     os.ftruncate(fd, size)
 
@@ -125,6 +132,24 @@ def write_at(fd: int, data: Buffer, at: int, path: Where) -> None:
         notice("write", path)
         count = os.pwrite(fd, view, at)
         view, at = view[count:], at + count
+
+
+def clone(source: int, fd: int, path: Where) -> bool:
+    """Let an empty file share all bytes of an open one, as they are at this moment; False where the file system cannot."""
+    notice("clone", path)
+    try:
+        fcntl.ioctl(fd, _FICLONE, source)
+    except OSError as error:
+        if error.errno in _NO_CLONE:
+            return False
+        raise
+    return True
+
+
+def begin_flush(fd: int, start: int, length: int) -> None:
+    """Ask that these bytes begin their way to the disk, so that a later flush has less to wait for. It promises nothing and may do nothing."""
+    if _sync_file_range is not None:
+        _sync_file_range(fd, ctypes.c_int64(start), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)
 
 
 def flush(fd: int, path: Where) -> None:

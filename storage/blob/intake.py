@@ -5,23 +5,16 @@ that many of them can be judged together, and one after the other: they are syst
 large one is only found to be large, and is then hashed, or copied while it is hashed, by several threads at once.
 """
 
-import os
-from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
 from storage.blob.backend import Staged
-from storage.blob.pool import pool
+from storage.blob.flow import Flow
 from storage.blob.source import Source, Stamp, patiently
-from storage.digest import Blob, Hasher
-from storage.errors import SourceChanged
+from storage.digest import Blob
 
 SMALL = 1 << 20
 """Files up to this size are read whole and hashed in memory before anything is written."""
-STEP = 1 << 22
-"""Bytes of a large file read ahead while the step before is hashed and written."""
-_SHARE = 16
-_THREADS = max(2, min(8, os.cpu_count() or 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,24 +52,39 @@ def _peek(path: str | Path, algorithm: str) -> Small | None:
 
 
 def measure(source: Source, algorithm: str) -> Blob:
-    """What a source's bytes are, read to the end and kept nowhere."""
-    hasher = Hasher(algorithm)
-    for chunk in source.chunks(STEP):
-        hasher.update(chunk)
-    return hasher.blob()
+    """What a source's bytes are, read to the end and kept nowhere.
+
+    Raises:
+        SourceChanged, Unavailable: as `Source`.
+    """
+    with Flow(algorithm, source.size) as flow:
+        return _run(source, flow)
 
 
-def pour(source: Source, staged: Staged, algorithm: str) -> Blob:
-    """Copy a source: while one step is read, the step before is hashed and written, each in its own thread."""
-    hasher = Hasher(algorithm)
-    running: list[Future[None]] = []
-    with pool(2) as threads:
-        for chunk in source.chunks(STEP):
-            for future in running:
-                future.result()
-            running = [threads.submit(hasher.update, chunk), threads.submit(staged.write, chunk)]
-        for future in running:
-            future.result()
-    if hasher.size != source.size:
-        raise SourceChanged(f"{source.path} changed while it was read: wait until its writer is done, then call again")
-    return hasher.blob()
+def pour(source: Source, staged: Staged, algorithm: str, *, is_near: bool = False) -> Blob:
+    """What a source's bytes are, and with them all in `staged`: shared with the source where the file system can, otherwise copied.
+
+    Raises:
+        SourceChanged, Unavailable: as `Source`.
+        StoreFull, ReadOnlyStore: they could not be written.
+    """
+    shared = staged.clone(source.descriptor)
+    if shared is not None:  # what is stored is hashed, so it is read from there
+        with Source(shared) as copy, Flow(algorithm, copy.size) as flow:
+            blob = _run(copy, flow)
+        source.require_same(blob.size)
+        return blob
+    with Flow(algorithm, source.size, staged, is_near=is_near) as flow:
+        return _run(source, flow)
+
+
+def _run(source: Source, flow: Flow) -> Blob:
+    for length, is_hole in source.extents():
+        if is_hole:
+            flow.skip(length)
+            source.skip(length)
+        elif flow.take(source.read_into, length) != length:
+            break
+    blob = flow.blob()
+    source.require_same(blob.size)
+    return blob

@@ -43,13 +43,16 @@ _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
 class LocalStaged(Staged):
     """A file in a session's staging directory."""
 
-    def __init__(self, path: Path, fd: int) -> None:
+    def __init__(self, path: Path, fd: int, clones: dict[int, bool] | None = None) -> None:
         self.path = path
         self.size = 0
         self.is_sealed = False
         """Are its mode and its bytes durable already?"""
         self._fd: int | None = fd
         self._is_doubtful = False
+        self._clones = {} if clones is None else clones
+        self._begun = 0
+        self._ends_in_hole = False
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._fd is None:
@@ -61,12 +64,38 @@ class LocalStaged(Staged):
             self.drop()
             raise
         self.size += memoryview(data).nbytes
+        self._ends_in_hole = False
+
+    def skip(self, length: int) -> None:
+        if self._fd is None:
+            raise Unavailable(f"{self.path} is closed: stage the bytes again")
+        os.lseek(self._fd, length, os.SEEK_CUR)
+        self.size += length
+        self._ends_in_hole = True
+
+    def clone(self, source: int) -> Path | None:
+        device = os.fstat(source).st_dev
+        if self._fd is None or self.size or not self._clones.get(device, True):
+            return None
+        with disk.refusals(self.path):
+            self._clones[device] = disk.clone(source, self._fd, self.path)
+            self.size = os.fstat(self._fd).st_size
+        return self.path if self._clones[device] else None
+
+    def hurry(self) -> None:
+        if self._fd is not None:
+            disk.begin_flush(self._fd, self._begun, self.size - self._begun)
+            self._begun = self.size
 
     def close(self) -> None:
         fd, self._fd = self._fd, None
         if fd is not None:
             with disk.refusals(self.path), self._doubting():
-                os.close(fd)
+                try:
+                    if self._ends_in_hole:
+                        disk.shorten(fd, self.size, self.path)
+                finally:
+                    os.close(fd)
 
     def flush(self) -> None:
         try:
@@ -118,6 +147,8 @@ class LocalBackend(Backend):
         self.sealed = sealed
         self._anchored: set[Path] = set()
         """Directories whose own names are known to be durable."""
+        self._clones: dict[int, bool] = {}
+        """From which devices files can be cloned to here, of those that were tried: a file system can, or cannot."""
 
     def stage(self, session: str, key: str | None = None) -> LocalStaged:
         self._refuse_when_sealed()
@@ -125,7 +156,7 @@ class LocalBackend(Backend):
         with disk.refusals(path):
             while True:
                 with suppress(FileNotFoundError):
-                    return LocalStaged(path, disk.create(path))
+                    return LocalStaged(path, disk.create(path), self._clones)
                 # Not made yet, or removed by a publish of the same session just now.
                 if not self.root.is_dir():
                     raise self._gone()

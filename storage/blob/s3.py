@@ -23,7 +23,7 @@ from storage.blob.backend import Backend, Staged, check_key
 from storage.blob.bucket import Body, Bucket, digest_of, label, proof
 from storage.blob.endpoint import Refusal
 from storage.blob.local import LocalBackend, LocalStaged
-from storage.blob.multipart import PART, SINGLE, SentAhead, abandon, notes, part_size, send_file
+from storage.blob.multipart import LARGEST, PART, SINGLE, SentAhead, abandon, notes, part_size, send_file
 from storage.blob.pool import each
 from storage.digest import CHUNK, Hasher
 from storage.errors import BlobMissing, InvalidPath, NotRemoved, RemoteUnavailable, Unavailable
@@ -40,6 +40,8 @@ _IN_MEMORY = 8 << 20
 
 class S3Backend(Backend):
     """See the top of this file; `spool` is the local directory in which staging happens."""
+
+    largest = LARGEST
 
     def __init__(self, bucket: Bucket, spool: LocalBackend, *, single: int = SINGLE, part: int = PART) -> None:
         self.bucket, self.spool = bucket, spool

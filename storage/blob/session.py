@@ -13,6 +13,7 @@ Bytes are identified by what was read, never by a file's time or size. A caller 
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,19 +22,21 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from storage.blob.backend import Backend, Staged
-from storage.blob.batch import Batch
+from storage.blob.batch import Batch, Parcel
 from storage.blob.intake import Small, Taken, measure, peek, pour
 from storage.blob.pack import Pack, read_footer
+from storage.blob.pool import Worker
 from storage.blob.source import Source, patiently
 from storage.digest import Blob, Digest
 from storage.entry import printable
-from storage.errors import BlobMissing, Refused, SourceChanged, Unavailable, listed
+from storage.errors import BlobMissing, Refused, SourceChanged, TooLarge, Unavailable, listed
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 PINS = 5000
 """Digests asked for, and pinned, at a time."""
 _FILES, _BYTES = 1000, 16 << 20
 """Small files, and bytes of them, that are read before the ledger is asked for them."""
+_UNSENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,7 @@ class Session:
         self._rows: dict[Digest, BlobRecord] = {}
         """What was pinned, as it stood then."""
         self._batch = Batch(lambda: self._backend.stage(self.id), store.algorithm, is_near=store.backend.is_near)
+        self._sender, self._sent = Worker(), dict[Parcel, Future[None]]()
         self._packs: dict[Digest, BlobRecord] = {}
         """Packs this session placed blobs in."""
         self._inside: dict[Digest, BlobRecord] = {}
@@ -241,13 +245,29 @@ class Session:
         """
         batch = self._batch
         batch.close_pack()
-        packs = [parcel.settle() for parcel in batch.closed]
         self._give_up(batch.settle_alone())
         pieces = [(staged, self._rows[digest].resting(None).key) for digest, staged in batch.alone.items()]
-        pieces += [(staged, self._place(pack).key) for staged, pack in packs]
+        for parcel in batch.closed:
+            staged, pack = parcel.settle()
+            if not self._is_sent(parcel):
+                pieces.append((staged, self._place(pack).key))
         if pieces:
             self._backend.publish(pieces)
-            batch.clear()
+        batch.clear()
+        self._sent.clear()
+
+    def _send_ahead(self) -> None:
+        """Send packs that are ready while others are filled; no more than `_UNSENT` wait, so they do not fill this machine's disk."""
+        for parcel in self._batch.closed:
+            if parcel.staged is not None and parcel not in self._sent:
+                staged, pack = parcel.staged
+                self._sent[parcel] = self._sender.submit(self._backend.publish, [(staged, self._place(pack).key)])
+        for sending in [future for future in self._sent.values() if not future.done()][:-_UNSENT]:
+            wait([sending])
+
+    def _is_sent(self, parcel: Parcel) -> bool:
+        """Was it sent ahead? What could not be is sent again, and says then what is wrong."""
+        return parcel in self._sent and self._sent[parcel].exception() is None
 
     def _give_up(self, failed: Mapping[Digest, BaseException]) -> None:
         """Of bytes that were staged and could not be made durable nothing is left: those blobs are lost."""
@@ -268,6 +288,7 @@ class Session:
         if self._id is None:
             return
         try:
+            self._sender.close()
             self._batch.drop()
             self._backend.sweep(self._id)
         finally:
@@ -280,9 +301,8 @@ class Session:
         with suppress(Unavailable):  # what stays is garbage that reclaim finds
             ours = [row for row in self._rows.values() if row.state is BlobState.UPLOADING and row.pack is None]
             doomed = self._ledger.doom([*ours, *(pack for pack in self._packs.values() if pack.state is BlobState.UPLOADING)])
-            for record in doomed:
-                self._backend.remove(record.key)
             if doomed:
+                self._backend.remove_many([record.key for record in doomed])
                 self._ledger.forget(doomed)
 
     def __enter__(self) -> Self:
@@ -350,6 +370,8 @@ class Session:
         if blob.size <= self.store.packed and not (row is not None and row.state is BlobState.LIVE and row.pack is None):
             self._count(blob)
             self._batch.add(blob, data)
+            if not self._backend.is_near:
+                self._send_ahead()
             return
         with self._backend.stage(self.id) as staged:
             staged.write(data)
@@ -375,14 +397,21 @@ class Session:
         self.stored = self.stored.plus(blob.size)
 
     def _take_large(self, path: str | Path, *, stable: bool) -> Taken:
-        """Stage while hashing, then pin, then drop the copy when it was not needed."""
+        """Stage while hashing, then pin, then drop the copy when it was not needed. Nothing is sent far that may not be needed."""
+        blob: Blob | None = None
         with Source(path) as source:
-            if stable and self._has(blob := measure(source, self.store.algorithm)):
-                return Taken(blob, source.is_executable, source.stamp)
-        with Source(path) as source, self._backend.stage(self.id) as staged:
-            taken = Taken(pour(source, staged, self.store.algorithm), source.is_executable, source.stamp)
+            self._require_room(source)
+            if stable or not self._backend.is_near:
+                blob = measure(source, self.store.algorithm)
+                if self._has(blob):
+                    return Taken(blob, source.is_executable, source.stamp)
+        key = None if blob is None or self._backend.is_near else self._rows[blob.digest].resting(None).key
+        with Source(path) as source, self._backend.stage(self.id, key) as staged:
+            taken = Taken(pour(source, staged, self.store.algorithm, is_near=self._backend.is_near), source.is_executable, source.stamp)
+            if key is not None and taken.blob != blob:
+                raise SourceChanged(f"{printable(str(path))} changed between two readings: wait until its writer is done, then call again")
         try:
-            is_stored = self._has(taken.blob)
+            is_stored = key is None and self._has(taken.blob)
         except BaseException:
             staged.drop()
             raise
@@ -391,6 +420,12 @@ class Session:
         else:
             self._hold(taken.blob, staged)
         return taken
+
+    def _require_room(self, source: Source) -> None:
+        """Return when the store can hold so large a file at all."""
+        largest = self._backend.largest
+        if largest is not None and source.size > largest:
+            raise TooLarge(f"{printable(str(source.path))} has {source.size} bytes, the store holds {largest} in one blob: split the file")
 
     def _has(self, blob: Blob) -> bool:
         self._look([blob])

@@ -66,29 +66,64 @@ class Source:
     def is_executable(self) -> bool:
         return bool(self._before.st_mode & stat.S_IXUSR)
 
-    def chunks(self, length: int) -> Iterator[bytes]:
-        """All bytes, `length` at a time, at most one chunk more than the file said it has; then it must be as it was.
+    @property
+    def descriptor(self) -> int:
+        return self._fd
+
+    def extents(self) -> Iterator[tuple[int, bool]]:
+        """How it lies on the disk from its start to the size it said it has: lengths, and whether each is a hole, which reads as zeros.
+
+        Bytes before each must have been read or skipped when the next is asked for.
+        """
+        at = 0
+        if self._before.st_blocks * 512 >= self.size:
+            yield self.size, False
+            return
+        while at < self.size:
+            end = min(self._seek(at, os.SEEK_DATA), self.size)
+            is_hole = end > at
+            if not is_hole:
+                end = min(self._seek(at, os.SEEK_HOLE), self.size)
+            os.lseek(self._fd, at, os.SEEK_SET)
+            yield end - at, is_hole
+            at = end
+
+    def _seek(self, at: int, whence: int) -> int:
+        try:
+            return os.lseek(self._fd, at, whence)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # no data behind this place
+                return self.size
+            raise _refused(error, self.path) from error
+
+    def read_into(self, buffer: memoryview) -> int:
+        """Fill the buffer, or a part of it, from where the file stands; how many bytes it was, none at the end."""
+        try:
+            return os.readv(self._fd, [buffer])
+        except OSError as error:
+            raise _refused(error, self.path) from error
+
+    def skip(self, length: int) -> None:
+        os.lseek(self._fd, length, os.SEEK_CUR)
+
+    def whole(self) -> bytes:
+        """All bytes at once; then it must be as it was.
 
         Raises:
             SourceChanged: it grew, shrank or was written to meanwhile.
         """
-        count = 0
-        while piece := read(self._fd, length, self.path):
-            count += len(piece)
-            if count > self.size:
-                break
-            yield piece
-        self._require_same(count)
-
-    def whole(self) -> bytes:
-        """All bytes at once, under the same conditions."""
         data = read(self._fd, self.size + 1, self.path)
         while len(data) < self.size and (more := read(self._fd, self.size + 1 - len(data), self.path)):  # a network disk may give less
             data += more
-        self._require_same(len(data))
+        self.require_same(len(data))
         return data
 
-    def _require_same(self, count: int) -> None:
+    def require_same(self, count: int) -> None:
+        """Return when so many bytes are all it said it has, and it is unchanged.
+
+        Raises:
+            SourceChanged: it grew, shrank or was written to meanwhile.
+        """
         if count != self.size or self.stamp != stamp_of(os.fstat(self._fd)):
             raise SourceChanged(f"{printable(str(self.path))} changed while it was read: wait until its writer is done, then call again")
 
