@@ -28,6 +28,8 @@ REQUIRED = [
     *rows("M", range(1, 5), range(6, 11)),
     *rows("G", 9, 12, 13, 14, range(17, 21), 22, 25, range(27, 30)),
     *rows("R", range(1, 29)),
+    *rows("S", 19),
+    *rows("F", 16),
     *rows("E", 2, 4, 5, 11, 13),
     *rows("X", 1, range(4, 11)),
     *rows("I-", range(1, 7), range(9, 22), range(24, 27), 31),

@@ -31,6 +31,7 @@ PANELS: dict[str, tuple[Command, ...]] = {
         keeping.verify,
         standing.check,
         store.backup,
+        store.doctor,
     ),
 }
 """Every command but `jobs`, under the heading it has in the help."""

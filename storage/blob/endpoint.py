@@ -139,10 +139,15 @@ class Refusal(Exception):
     @property
     def skew(self) -> float | None:
         """By how many seconds the service's clock is ahead of this machine's, as its answer says."""
-        try:
-            return (parsedate_to_datetime(self.headers["date"]) - datetime.now(UTC)).total_seconds()
-        except (KeyError, ValueError, TypeError):
-            return None
+        return skew_of(self.headers)
+
+
+def skew_of(headers: Mapping[str, str]) -> float | None:
+    """By how many seconds the clock of whoever sent these headers is ahead of this machine's; None where they do not say."""
+    try:
+        return (parsedate_to_datetime(headers["date"]) - datetime.now(UTC)).total_seconds()
+    except (KeyError, ValueError, TypeError):
+        return None
 
 
 def ask(method: str, **request: Any) -> dict[str, Any]:

@@ -60,7 +60,7 @@ class Home:
         found = StoreFormat.parse(text, str(path))
         newer = f"format {found.major}.{found.minor} is newer than this release: upgrade to write" if found.is_newer else ""
         near = LocalBackend(path.parent, newer)
-        home = cls(path.parent, found, near if found.location is None else _owned(found.location, near, found))
+        home = cls(path.parent, found, near if found.location is None else owned(found.location, near, found))
         home.require(store)
         return home
 
@@ -121,7 +121,7 @@ class Home:
             raise UnknownFormat(f"{root} is a file: name a directory for the store")
         stated = StoreFormat(secrets.token_hex(16), algorithm, location=location)
         if location is not None:
-            found = owner(_owned(location, LocalBackend(root), stated).premises, str(location))
+            found = owner(owned(location, LocalBackend(root), stated).premises, str(location))
             opened = cls.open(root)  # somebody may have made this very store just now, and marked the place
             if opened is not None:
                 return opened
@@ -141,8 +141,8 @@ class Home:
         return opened
 
 
-def _owned(location: Location, near: LocalBackend, stated: StoreFormat) -> Owned:
-    """The backend that keeps bytes at `location`, staging near."""
+def owned(location: Location, near: LocalBackend, stated: StoreFormat) -> Owned:
+    """The backend that keeps the bytes of the store `stated` at `location`, staging near; nothing is asked yet."""
     if location.scheme == "file":
         directory = LocalBackend(Path("/") / location.path, near.sealed)
         return Owned(directory, Directory(directory.root), stated.store, stated.algorithm, near.sealed)

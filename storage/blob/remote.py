@@ -92,7 +92,7 @@ class RemoteBackend(Backend):
 
     def __init__(self, location: Location, spool: LocalBackend) -> None:
         self.location, self.spool = location, spool
-        self._is_whole = location.scheme in WHOLE
+        self.is_whole = location.scheme in WHOLE
 
     def __str__(self) -> str:
         return str(self.location)
@@ -119,7 +119,7 @@ class RemoteBackend(Backend):
         if self._is_there(key, piece.size):
             return
         with self._told(key, writing=True):
-            if self._is_whole:
+            if self.is_whole:
                 system.put_file(str(piece.path), target)
             else:
                 self._move_in(system, piece, f"{root}/{STAGING}/{piece.path.parent.name}/{secrets.token_hex(8)}", target)
@@ -221,7 +221,7 @@ class RemoteBackend(Backend):
                 yield key, int(about["size"])
 
     def _found(self, system: Any, root: str, prefix: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        if self._is_whole:
+        if self.is_whole:
             with self._told(OBJECTS):
                 yield from system.find(f"{root}/{OBJECTS}", detail=True).items()
             return
@@ -240,7 +240,7 @@ class RemoteBackend(Backend):
                         yield name, about
 
     def sweep(self, session: str) -> None:
-        if not self._is_whole and session in self.spool.sessions():
+        if not self.is_whole and session in self.spool.sessions():
             system, root = connect(self.location)
             with suppress(BlobMissing), self._told(STAGING, writing=True):
                 system.rm(f"{root}/{STAGING}/{session}", recursive=True)

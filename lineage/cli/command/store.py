@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 import typer
 
 from lineage.actions.backup import backup as copy
+from lineage.actions.doctor import examine_place, examine_store
 from lineage.cli import text
 from lineage.cli.outcome import Exit
-from lineage.cli.shell import Shell
+from lineage.cli.shell import Shell, table
 from lineage.model.errors import Conflict
 from storage.blob.home import Home
+from storage.blob.probe import Weight
 from storage.digest import DEFAULT_ALGORITHM
 
 
@@ -64,3 +66,31 @@ def backup(
     size = file.stat().st_size
     shell.answer({"backup": str(file), "bytes": size}, f"{file}: the catalogue, {text.size(size)}; copy 'objects/' of the store after it")
     return Exit.OK
+
+
+def doctor(
+    shell: Shell,
+    url: Annotated[str | None, typer.Argument(metavar="URL", help="A place to try, before it is made a store. Else this store.")] = None,
+) -> Exit:
+    """Tell how the store is, and what the place of its bytes really does: creates, checksums, parts, listings, versions.
+
+    What is written to try that is removed again. Ends with exit code 1 when something is bad.
+
+    Examples:
+      lineage doctor
+      lineage doctor s3://bucket/prefix
+      lineage doctor --json
+    """
+    if url is not None:
+        found = list(shell.waiting(url, examine_place(url, shell.settings.place)))
+    else:
+        with shell.engine() as engine:
+            found = list(shell.waiting("examine", examine_store(engine)))
+    is_well = all(each.weight is not Weight.BAD for each in found)
+    document = {
+        "ok": is_well,
+        "findings": [{"subject": e.subject, "found": e.found, "weight": e.weight, "advice": e.advice} for e in found],
+    }
+    rows = [(e.weight, e.subject, f"{e.found}: {e.advice}" if e.advice else e.found) for e in found]
+    shell.answer(document, table("", "what", "found", rows=rows))
+    return Exit.OK if is_well else Exit.NO
