@@ -100,10 +100,10 @@ def _read_segments(engine: Engine, versions: Sequence[int]) -> None:
         unread = list(references.unread(c, versions))
     for start in range(0, len(unread), SEGMENTS):
         part = unread[start : start + SEGMENTS]
-        read = [(number, decode_segment(engine.store(domain).read(digest))) for number, domain, digest in part]
+        read = [(number, digest, decode_segment(engine.store(domain).read(digest))) for number, domain, digest in part]
         with engine.catalog.tx() as c:
-            for number, entries in read:
-                references.add_segment(c, number, entries)
+            for number, digest, entries in read:
+                references.add_segment(c, number, digest, entries)
 
 
 def _ask(asked: Sequence[ReferenceRecord], progress: Callable[[int], None]) -> tuple[dict[int, str], list[Unknown]]:

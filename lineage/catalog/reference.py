@@ -47,9 +47,10 @@ def unread(c: Connection, versions: Iterable[int]) -> Iterator[tuple[int, str, D
                 yield row[0], row[1], Digest.parse(row[2])
 
 
-def add_segment(c: Connection, segment_id: int, entries: Iterable[Entry]) -> None:
-    """The segment was looked through, and these of its entries are references. One that is gone by now is left out."""
-    if c.execute("SELECT 1 FROM segment WHERE id = ?", (segment_id,)).fetchone() is None:
+def add_segment(c: Connection, segment_id: int, digest: Digest, entries: Iterable[Entry]) -> None:
+    """The segment was looked through, and these of its entries are references. One that was reclaimed meanwhile is left out."""
+    text = "SELECT 1 FROM segment JOIN blob ON blob.id = segment.blob_id WHERE segment.id = ? AND blob.digest = ?"
+    if c.execute(text, (segment_id, str(digest))).fetchone() is None:
         return
     for entry in entries:
         if entry.pin is not None:
@@ -82,9 +83,9 @@ def of_versions(c: Connection, versions: Iterable[int]) -> list[ReferenceRecord]
 def settle(c: Connection, states: Iterable[tuple[int, str]], now: int) -> None:
     """What a look found: the time a state was first seen stays for as long as the state does."""
     c.executemany(
-        "UPDATE reference SET since = CASE WHEN state = ?2 THEN since ELSE ?3 END, state = ?2, seen_at = ?3,"
-        " ok_at = CASE WHEN ?2 = 'ok' THEN ?3 ELSE ok_at END WHERE id = ?1",
-        [(number, state, now) for number, state in states],
+        "UPDATE reference SET since = CASE WHEN state = ? THEN since ELSE ? END, state = ?, seen_at = ?, ok_at = coalesce(?, ok_at)"
+        " WHERE id = ?",
+        [(state, now, state, now, now if state == "ok" else None, number) for number, state in states],
     )
 
 

@@ -25,7 +25,7 @@ from storage.errors import (
     VersionGone,
 )
 from storage.transfer import reference
-from storage.transfer.reference import Standing
+from storage.transfer.reference import Standing, survey
 from storage.transfer.reference.provider import azure as azure_room
 from storage.transfer.reference.provider import google as google_room
 from tests.faults.cloud import Azure, Cloud, Google
@@ -70,6 +70,11 @@ def fetched(entry: Entry) -> bytes:
     out = io.BytesIO()
     reference.fetch(entry, out)
     return out.getvalue()
+
+
+def asked(entries: list[Entry]) -> dict[int, object]:
+    """How many stand, asked together, by their place in the list."""
+    return dict(reference.standings(reference.Asked(n, entry.pin, entry.size) for n, entry in enumerate(entries) if entry.pin))
 
 
 def standing(entry: Entry) -> Standing:
@@ -242,6 +247,53 @@ def test_checking_is_one_request_and_unchecked_is_none(cloud: Place) -> None:
     assert 1 == len(cloud.service.requests)
 
 
+@BOTH
+@pytest.mark.fault("R03")
+def test_a_body_cut_short_goes_on_under_the_same_condition(cloud: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What broke off is asked for again by the packages or by us; short bytes are never the answer."""
+    for room in (google_room, azure_room):
+        monkeypatch.setattr(room, "PIECE", 64)
+    data = bytes(range(256))
+    cloud.put("k", data)
+    (entry,) = reference.pin(cloud.uri("k"))
+    cloud.service.cut = [10, 64, 0]
+
+    assert data == fetched(entry)
+
+
+@BOTH
+def test_many_are_checked_by_listing_and_what_it_does_not_show_by_itself(cloud: Place) -> None:
+    """Forty objects as they were are the pages of one listing; a changed and a missing one cost what they cost alone."""
+    cloud.service.page = 10
+    for number in range(40):
+        cloud.put(f"d/{number:02}", b"x")
+    entries = reference.pin(cloud.uri("d/")) if cloud.scheme == "gs" else [reference.pin(cloud.uri(f"d/{n:02}"))[0] for n in range(40)]
+    cloud.service.requests.clear()
+    assert {Standing.OK} == set(asked(entries).values())
+    assert 4 == len(cloud.service.requests)
+
+    cloud.put("d/07", b"y")
+    cloud.service.remove("bucket", "d/09")
+    found = asked(entries)
+    assert {7: Standing.DRIFTED, 9: Standing.MISSING} == {number: answer for number, answer in found.items() if answer != Standing.OK}
+    cloud.service.refuse["prefix="] = 403
+    assert found == asked(entries)
+
+
+@BOTH
+def test_a_listing_that_is_far_too_long_is_given_up(cloud: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten pins in a bucket of many objects are ten questions, not the whole bucket."""
+    monkeypatch.setattr(survey, "PAGE", 5)
+    cloud.service.page = 5
+    for number in range(200):
+        cloud.put(f"d/{number:03}", b"x")
+    entries = [reference.pin(cloud.uri(f"d/{number:03}"))[0] for number in range(0, 200, 20)]
+    cloud.service.requests.clear()
+
+    assert {Standing.OK} == set(asked(entries).values())
+    assert len(cloud.service.requests) < 10 + 5
+
+
 def test_a_container_in_front_of_an_account_is_no_user_name() -> None:
     """`abfs://container@account.…` keeps its container, though a user name would have been left out."""
     uri = "abfs://data@acc.dfs.core.windows.net/k"
@@ -283,6 +335,34 @@ def test_what_the_engine_keeps_itself_is_no_outside_object(tmp_path: Path) -> No
         with pytest.raises(InvalidReference, match="itself"):
             reference.pin(uri, "n", own=[home, "s3://bucket/store/"])
     assert 1 == len(reference.pin("s3://bucket/store2/x", checksum=False, own=["s3://bucket/store"]))
+
+
+def test_an_emulator_others_wrote_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`gcp-storage-emulator` keeps no old generations and knows no conditions; what it does know comes out the same."""
+    import httpx
+    from gcp_storage_emulator.server import create_server
+
+    logging.getLogger("gcp_storage_emulator").setLevel(logging.CRITICAL)
+    server = create_server("127.0.0.1", 0, in_memory=True, default_bucket="bucket")
+    server.start()
+    try:
+        url = "http://{}:{}".format(*server._api._httpd.server_address)
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        for key, data in (("d/a", b"hello"), ("d/e/b", b"yy"), ("d2/c", b"x")):
+            sent = httpx.post(f"{url}/upload/storage/v1/b/bucket/o", params={"uploadType": "media", "name": key}, content=data)
+            sent.raise_for_status()
+
+        entries = reference.pin("gs://bucket/d")
+
+        assert [("a", 5, b"hello"), ("e/b", 2, b"yy")] == [(entry.path, entry.size, fetched(entry)) for entry in entries]
+        assert {Standing.OK} == {standing(entry) for entry in entries}
+        httpx.post(f"{url}/upload/storage/v1/b/bucket/o", params={"uploadType": "media", "name": "d/a"}, content=b"HELLO")
+        httpx.delete(f"{url}/storage/v1/b/bucket/o/d%2Fe%2Fb")
+        assert [Standing.DRIFTED, Standing.MISSING] == [standing(entry) for entry in entries]
+        with pytest.raises(ReferenceChanged):
+            fetched(entries[0])
+    finally:
+        server.stop()
 
 
 # ── file systems without conditions ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from storage.entry import Pin
 from storage.errors import StorageError, Unavailable
 from storage.transfer.reference import s3
 from storage.transfer.reference.handler import HANDLERS, check
+from storage.transfer.reference.provider.law import explained
 from storage.transfer.reference.provider.registry import is_known, provider_of
 from storage.transfer.reference.remote import standing
 from storage.transfer.reference.scheme import Standing
@@ -115,8 +116,9 @@ def _below(group: Sequence[Asked]) -> Iterator[tuple[int, Standing]]:
         for each in group:
             wanted[provider.key(each.pin.uri)].append(each)
         root = os.path.commonprefix(list(wanted)).rpartition("/")[0] + "/"  # noqa: RUF071  # keys are text
-        rows = ((seen.key, seen) for seen in provider.below(root))
-        yield from _matched(rows, wanted, lambda pin, size, seen: standing(provider, pin, size, seen.completed(pin)))
+        with explained(group[0].pin.uri):
+            rows = ((seen.key, seen) for seen in provider.below(root))
+            yield from _matched(rows, wanted, lambda pin, size, seen: standing(provider, pin, size, seen.completed(pin)))
 
 
 def _matched(

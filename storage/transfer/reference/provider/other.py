@@ -54,9 +54,10 @@ class Other:
                 yield bytes(piece)
 
     def close(self) -> None:
-        quit_ = getattr(getattr(self._system, "ftp", None), "close", None)
-        if callable(quit_):
-            quit_()
+        for name in ("ftp", "client"):  # what ftp://, sftp:// and webdav:// call their connections
+            end = getattr(getattr(self._system, name, None), "close", None)
+            if callable(end):
+                end()
 
 
 def _seen(stated: Mapping[str, Any]) -> Seen:

@@ -6,7 +6,6 @@ credentials. The others are made for each question: nobody knows whether their c
 """
 
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -40,7 +39,6 @@ _ENVIRONMENT = (
     *(f"AZURE_STORAGE_{name}" for name in ("ACCOUNT_NAME", "ACCOUNT_KEY", "CONNECTION_STRING", "SAS_TOKEN", "ANON")),
 )
 _KEPT: dict[tuple[object, ...], Provider] = {}
-_KEEPING = threading.Lock()
 
 
 def is_known(scheme: str) -> bool:
@@ -76,10 +74,7 @@ def provider_of(uri: str) -> Iterator[Provider]:
 def _kept(scheme: str, uri: str) -> Provider:
     account = uri.partition("://")[2].partition("/")[0].partition("@")[2]
     key = (os.getpid(), scheme, account, *(os.environ.get(name) for name in _ENVIRONMENT))
-    with _KEEPING:
-        if key not in _KEPT:
-            _KEPT[key] = _made(scheme, uri)
-        return _KEPT[key]
+    return _KEPT.get(key) or _KEPT.setdefault(key, _made(scheme, uri))
 
 
 def _made(scheme: str, uri: str) -> Provider:
