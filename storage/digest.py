@@ -4,6 +4,8 @@ A **digest** is an identity: algorithm and value, always together, printed `blak
 digest *and* size agree. A **checksum** is XXH3-128: it notices change and rot, quickly, and can be made to collide on demand, so it never
 answers "is this already stored?" and never names anything.
 
+A digest is a named tuple and no dataclass: one stands in every entry of a manifest, and a tuple is made, compared and hashed in C.
+
 Sources: BLAKE3 (O'Connor et al., 2020), FIPS 180-4 for SHA-256, xxHash's XXH3-128 in its canonical big-endian form.
 """
 
@@ -11,7 +13,9 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, Self
+from functools import partial
+from itertools import repeat
+from typing import NamedTuple, Protocol, Self
 
 import blake3
 import xxhash
@@ -33,11 +37,11 @@ class _Hash(Protocol):
 ALGORITHMS: dict[str, Callable[[], _Hash]] = {"blake3": blake3.blake3, "sha256": hashlib.sha256}
 """Identity algorithms a store may be created with. Both give 256 bits."""
 
+_DIGITS = b"0123456789abcdef"
 _GRAMMAR = re.compile(r"([a-z0-9]+):([0-9a-f]{64})", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(NamedTuple):
     """The identity of some bytes. `Digest.parse(str(d)) == d` for every digest, and nothing else parses."""
 
     algorithm: str
@@ -50,12 +54,13 @@ class Digest:
         Raises:
             InvalidDigest: wrong length, upper case, another encoding, white space or an unknown algorithm.
         """
+        algorithm, _, value = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if algorithm in ALGORITHMS and len(value) == 64 and value.isascii() and not value.encode().translate(None, _DIGITS):
+            return cls(algorithm, value)
         match = _GRAMMAR.fullmatch(text) if isinstance(text, str) else None
         if match is None:
             raise InvalidDigest(f"{text!r} is not a digest: write algorithm:hex with 64 lower-case digits, as in blake3:9f86…")
-        if match[1] not in ALGORITHMS:
-            raise InvalidDigest(f"{text!r} names the unknown algorithm {match[1]!r}: known are {', '.join(ALGORITHMS)}")
-        return cls(match[1], match[2])
+        raise InvalidDigest(f"{text!r} names the unknown algorithm {match[1]!r}: known are {', '.join(ALGORITHMS)}")
 
     @classmethod
     def of(cls, data: Buffer, algorithm: str = DEFAULT_ALGORITHM) -> Self:
@@ -65,7 +70,7 @@ class Digest:
         return cls(algorithm, hasher.hexdigest())
 
     def __str__(self) -> str:
-        return f"{self.algorithm}:{self.value}"
+        return f"{self[0]}:{self[1]}"
 
     @property
     def short(self) -> str:
@@ -74,6 +79,24 @@ class Digest:
 
     def __bytes__(self) -> bytes:
         return bytes.fromhex(self.value)
+
+
+def parse_all(text: str) -> list[Digest] | None:
+    """The digests whose texts of equal length stand in `text` back to back, all of one algorithm; None says that they surely are not plain.
+
+    As `Digest.parse` for each, with a few looks at all of them together.
+    """
+    algorithm, _, _ = text.partition(":")
+    width = len(algorithm) + 1 + 64
+    if algorithm not in ALGORITHMS or len(text) % width or not text.isascii():
+        return None
+    values = [text[at + width - 64 : at + width] for at in range(0, len(text), width)]
+    is_plain = text.count(f"{algorithm}:") == len(values) and not "".join(values).encode().translate(None, _DIGITS)
+    return list(map(_make, zip(repeat(algorithm), values, strict=False))) if is_plain else None
+
+
+_make: Callable[[tuple[str, str]], Digest] = partial(tuple.__new__, Digest)
+"""A digest of what was judged, made in C."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,12 @@ them. Portable they need not be: `unportable` says where a legal name would not 
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
+from itertools import repeat
+from typing import NamedTuple
 
 from storage.digest import Digest
 from storage.errors import InvalidManifest, InvalidPath
@@ -84,9 +87,11 @@ class Pin:
         return None if self.etag is None or not self.etag.startswith(_TIMED) else self.etag.removeprefix(_TIMED).removesuffix('"')
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One path of a manifest. Build it with `file`, `directory`, `link` or `reference`: they refuse what cannot be."""
+class Entry(NamedTuple):
+    """One path of a manifest. Build it with `file`, `directory`, `link` or `reference`: they refuse what cannot be.
+
+    A named tuple and no dataclass: there are millions, and a tuple is made in C.
+    """
 
     path: str
     kind: Kind
@@ -129,16 +134,58 @@ class Entry:
         return {name: value for name, value in named.items() if value is not None}
 
 
+_make: Callable[[tuple[object, ...]], Entry] = partial(tuple.__new__, Entry)
+"""An entry of what was judged, made in C."""
+
+
+def file_entries(paths: Iterable[str], digests: Iterable[Digest], sizes: Iterable[int], executables: Iterable[bool]) -> list[Entry]:
+    """Entries of files whose names were judged, from columns of equal length."""
+    none = repeat(None)
+    return list(map(_make, zip(paths, repeat(Kind.FILE), digests, sizes, executables, none, none, strict=False)))
+
+
 def check_path(path: str) -> str:
     """`path` itself, when a manifest may hold it.
 
     Raises:
         InvalidPath: naming the path and the rule it breaks.
     """
-    problem = _problem(path)
+    problem = None if are_ordinary((path,)) else _problem(path)
     if problem:
         raise InvalidPath(f"entry path {path!r} {problem}")
     return path
+
+
+def check_paths(paths: Sequence[str]) -> None:
+    """Return when a manifest may hold every one of these paths; as `check_path` for each, and quick where all of them are ordinary.
+
+    Raises:
+        InvalidPath: naming the first that may not stand there.
+    """
+    if not are_ordinary(paths):
+        for path in paths:
+            check_path(path)
+
+
+def are_ordinary(paths: Sequence[str]) -> bool:
+    """Is every path so plain that `check_path` surely lets it pass? A few looks at all of them together; False says nothing.
+
+    Plain is printable ASCII without backslash and colon, no component empty or beginning with a dot, and at most 127 characters, which are
+    too few for a component or a depth that is not allowed.
+    """
+    try:
+        whole = f"/{'/:/'.join(paths)}/"
+    except TypeError:
+        return False
+    return (
+        whole.isascii()
+        and whole.isprintable()
+        and "\\" not in whole
+        and "//" not in whole
+        and "/." not in whole
+        and whole.count(":") == len(paths) - 1
+        and len(max(paths, key=len)) <= 127
+    )
 
 
 def _problem(path: str) -> str | None:
@@ -192,6 +239,29 @@ def check_tree(paths: Iterable[str]) -> None:
     Raises:
         InvalidManifest: two spellings of one name under Unicode NFC, or a path that is both a file and a directory.
     """
+    listed = paths if isinstance(paths, list) else list(paths)
+    if not (_are_spelled_once(listed) and _are_apart(listed)):
+        _judge_together(listed)
+
+
+def _are_spelled_once(paths: Sequence[str]) -> bool:
+    """Has every path surely one spelling only? What is composed (NFC) as a whole is so in each part."""
+    return unicodedata.is_normalized("NFC", "\n".join(paths))
+
+
+def _are_apart(paths: Sequence[str]) -> bool:
+    """Is no path, as it is spelled, the directory of another?"""
+    above = {path.rpartition("/")[0] for path in paths}
+    waiting = list(above)
+    while waiting:
+        parent = waiting.pop().rpartition("/")[0]
+        if parent not in above:
+            above.add(parent)
+            waiting.append(parent)
+    return above.isdisjoint(paths)
+
+
+def _judge_together(paths: Iterable[str]) -> None:
     spelled: dict[str, str] = {}
     for path in paths:
         normal = unicodedata.normalize("NFC", path)

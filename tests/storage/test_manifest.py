@@ -85,7 +85,7 @@ class TestEncoding:
     def test_order_is_part_of_it(self) -> None:
         """Entries out of order, or one twice, do not decode: there is one encoding of a set of entries."""
         for run in ([entry("b"), entry("a")], [entry("a"), entry("a")]):
-            with pytest.raises(InvalidManifest, match="out of order"):
+            with pytest.raises(InvalidManifest, match=r"out of order|there twice"):
                 decode_segment(encode_segment(run))
 
 
@@ -129,16 +129,16 @@ class TestDigest:
     @pytest.mark.parametrize(
         "change",
         [
-            lambda entry: replace(entry, path="b"),
-            lambda entry: replace(entry, size=8),
-            lambda entry: replace(entry, size=None),
+            lambda entry: entry._replace(path="b"),
+            lambda entry: entry._replace(size=8),
+            lambda entry: entry._replace(size=None),
             *[
-                lambda entry, field=field, value=value: replace(entry, pin=replace(entry.pin, **{field: value}))
+                lambda entry, field=field, value=value: entry._replace(pin=replace(entry.pin, **{field: value}))
                 for field in ("uri", "etag", "version_id", "checksum")
                 for value in ("other", "")
             ],
-            lambda entry: replace(entry, pin=replace(entry.pin, etag=None)),
-            lambda entry: replace(entry, pin=replace(entry.pin, etag="v1", version_id="e1")),
+            lambda entry: entry._replace(pin=replace(entry.pin, etag=None)),
+            lambda entry: entry._replace(pin=replace(entry.pin, etag="v1", version_id="e1")),
             lambda _: Entry.file("a", Digest.of(b"x"), 7),
             lambda _: Entry.link("a", "b"),
             lambda _: Entry.directory("a"),
@@ -153,7 +153,7 @@ class TestDigest:
     def test_every_field_of_a_file_counts(self) -> None:
         """Another path, digest, size or executable bit is another manifest."""
         file = entry("a")
-        others = [replace(file, path="b"), replace(file, digest=Digest.of(b"y")), replace(file, size=2), replace(file, executable=True)]
+        others = [file._replace(path="b"), file._replace(digest=Digest.of(b"y")), file._replace(size=2), file._replace(executable=True)]
 
         assert 5 == len({build([one]).manifest.digest for one in [file, *others]})
 

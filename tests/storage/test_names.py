@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ class TestBadNames:
     @bad
     def test_segments(self, name: str) -> None:
         """A hand-made segment that holds it does not decode, as path or as target."""
-        for entry in (replace(Entry.file("a", DIGEST, 1), path=name), replace(Entry.link("a", "b"), target=name)):
+        for entry in (Entry.file("a", DIGEST, 1)._replace(path=name), Entry.link("a", "b")._replace(target=name)):
             try:
                 encoded = encode_segment([entry])
             except UnicodeEncodeError:
