@@ -264,16 +264,11 @@ def _encode_files(entries: Sequence[Entry]) -> Iterator[bytes] | None:
     if not entries:
         return None
     _, kinds, digests, sizes, executables, targets, pins = zip(*entries, strict=True)
-    count = len(entries)
-    if (kinds.count(Kind.FILE), targets.count(None), pins.count(None), digests.count(None), sizes.count(None)) != (
-        count,
-        count,
-        count,
-        0,
-        0,
-    ):
+    if set(kinds) != {Kind.FILE} or None in digests or None in sizes or {*targets, *pins} != {None}:
         return None
     texts = [f"{digest[0]}:{digest[1]}".encode() for digest in digests]
+    if set(map(len, texts)) != {71}:
+        return None
     zero, one = repeat(0), repeat(1)
     return map(_FILE.pack, zero, executables, one, sizes, one, repeat(71), texts, zero, zero)
 

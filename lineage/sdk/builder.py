@@ -99,7 +99,7 @@ class Builder:
             entries = ingest_tree(found, draft.session, prefix=under, progress=advance)
         draft.put(entries, overwrite=merge)
         for file in found.files:
-            draft.local[f"{under}/{file.path}" if under else file.path] = str(file.source)
+            draft.local[f"{under}/{file.path}" if under else file.path] = found.source(file.path)
         for skipped in found.skipped:
             termlog(f"left out {skipped.path}: {skipped.reason}")
 

@@ -1,20 +1,41 @@
 """From a working tree into a session: files become blobs, what was scanned becomes entries, entries become a manifest.
 
 Names are checked before a byte is read. Sources are read and nothing else. What comes out exists only once a commit says so.
+
+A file that looks as it did when it was last read is not read again: what it was then is assumed (`Session.assume_all`), and pinned, or read
+after all, when a segment is stored that lists it and that nobody has stored before. So logging an unchanged tree costs looking at it.
 """
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 
-from storage.blob.session import Session
-from storage.entry import Entry, check_path
-from storage.manifest import Built, build
+from storage.blob.session import Assumed, Session
+from storage.digest import Blob, Digest
+from storage.entry import Entry, check_path, check_paths, file_entries
+from storage.manifest import Manifest, Sealed, Segment, in_order, seal
 from storage.transfer.scan import Scan
+from storage.transfer.statcache import STAMP, Memory, StatCache
+
+_SEGMENTS = 64
+"""Segments asked for in one question, and held until it is answered."""
 
 
-def ingest_tree(scan: Scan, session: Session, *, prefix: str = "", progress: Callable[[int], None] | None = None) -> list[Entry]:
-    """The entries of everything that was scanned, under `prefix`, with their bytes taken into `session`.
+def ingest_tree(
+    scan: Scan,
+    session: Session,
+    *,
+    prefix: str = "",
+    cache: StatCache | None = None,
+    is_trusted: bool = True,
+    progress: Callable[[int], None] | None = None,
+) -> list[Entry]:
+    """The entries of everything that was scanned, under `prefix`, in path order, with their bytes taken into `session`.
+
+    `cache` remembers what files were; unless it `is_trusted` every file is read, and remembered. `progress` is told bytes as they are taken
+    or found unchanged.
 
     Raises:
         InvalidPath: a name is not valid under the prefix; nothing was read.
@@ -24,12 +45,39 @@ def ingest_tree(scan: Scan, session: Session, *, prefix: str = "", progress: Cal
     under = f"{check_path(prefix)}/" if prefix else ""
     others = [Entry.directory(under + path) for path in scan.directories]
     others += [Entry.link(under + link.path, under + link.target) for link in scan.links]
-    names = [check_path(under + file.path) for file in scan.files]
+    names = [under + file.path for file in scan.files]
+    if under:
+        check_paths(names)
 
-    taken = list(session.take_files([file.source for file in scan.files], progress))
+    memory = (cache or StatCache()).recall(scan.root, session.store.domain)
+    files = _files(scan, names, memory, session, progress, is_trusted=is_trusted)
+    memory.keep()
 
-    files = [Entry.file(name, one.blob.digest, one.blob.size, executable=one.executable) for name, one in zip(names, taken, strict=True)]
-    return files + others
+    return sorted([*files, *others], key=lambda entry: entry.path) if others else files
+
+
+def _files(
+    scan: Scan, names: Sequence[str], memory: Memory, session: Session, progress: Callable[[int], None] | None, *, is_trusted: bool
+) -> list[Entry]:
+    """The entries of the files, those that are known assumed and the rest taken."""
+    paths, stamps = [file.path for file in scan.files], [file.stamp for file in scan.files]
+    places = memory.find_all(paths, stamps) if is_trusted else [None] * len(paths)
+    sizes = [0 if place is None else STAMP.unpack(stamp)[2] for place, stamp in zip(places, stamps, strict=True)]
+    executables = [file.is_executable for file in scan.files]
+
+    known = [at for at, place in enumerate(places) if place is not None]
+    digests = memory.digests(places)
+    if known:
+        assumed = Assumed([digests[at] for at in known], sum(sizes), lambda at: (memory.blob(places[known[at]]), scan.source(paths[known[at]])))
+        session.assume_all(assumed)
+        if progress is not None:
+            progress(assumed.size)
+
+    fresh = [at for at, place in enumerate(places) if place is None]
+    for at, taken in zip(fresh, session.take_files([scan.source(paths[at]) for at in fresh], progress), strict=True):
+        digests[at], sizes[at], executables[at] = taken.blob.digest, taken.blob.size, taken.executable
+        memory.note(paths[at], taken.stamp, taken.blob)
+    return file_entries(names, digests, sizes, executables)
 
 
 def ingest_file(path: Path, name: str, session: Session) -> Entry:
@@ -42,12 +90,45 @@ def ingest_file(path: Path, name: str, session: Session) -> Entry:
     return Entry.file(name, taken.blob.digest, taken.blob.size, executable=taken.executable)
 
 
-def store_manifest(entries: Iterable[Entry], session: Session) -> Built:
-    """The manifest of `entries`, its own bytes and its segments' taken into `session`.
+@dataclass(frozen=True)
+class Stored:
+    """A manifest whose bytes are in a session, and, of each segment that was new, the digests of the files it lists, packed."""
+
+    manifest: Manifest
+    new: Mapping[Digest, bytes]
+
+    def inside(self, segment: Digest) -> list[Digest]:
+        """The digests of the files that a segment lists."""
+        values = self.new[segment].hex()
+        return [Digest(self.manifest.algorithm, values[at : at + 64]) for at in range(0, len(values), 64)]
+
+
+def store_manifest(entries: Iterable[Entry], session: Session, *, is_ordered: bool = False) -> Stored:
+    """The manifest of `entries`, its own bytes and those of its new segments taken into `session`.
+
+    Segments are made and taken a few at a time. A caller whose entries come in path order says so; then they are not held either.
 
     Raises:
-        InvalidManifest, InvalidPath: the entries do not make one; nothing was taken.
+        InvalidManifest, InvalidPath: the entries do not make one; nothing of the session may be committed.
+        SourceChanged, Missing, Unreadable: a file that was not read, because it was known, had to be, and is not what it was.
     """
-    built = build(entries, session.store.algorithm)
-    session.take_blobs(list(built.blobs.values()))
-    return built
+    algorithm = session.store.algorithm
+    sealed = seal(entries if is_ordered else in_order(entries), algorithm)
+    segments: list[Segment] = []
+    new: dict[Digest, bytes] = {}
+    while batch := list(islice(sealed, _SEGMENTS)):
+        segments += [each.segment for each in batch]
+        for each in _take_new(batch, session):
+            new[each.segment.digest] = b"".join([bytes.fromhex(digest.value) for digest in each.digests])
+    manifest = Manifest(tuple(segments), session.store.read, algorithm)
+    session.take_blobs([(Blob.of(manifest.encoded, algorithm), manifest.encoded)])
+    return Stored(manifest, new)
+
+
+def _take_new(batch: Sequence[Sealed], session: Session) -> Iterator[Sealed]:
+    """Those that nobody has stored, now that they are taken, and all that they list with them."""
+    held = session.hold_segments([each.segment.digest for each in batch])
+    new = [each for each in batch if each.segment.digest not in held]
+    session.settle(chain.from_iterable(each.digests for each in new))
+    session.take_blobs([(each.blob, each.data) for each in new])
+    yield from new

@@ -42,8 +42,9 @@ ROOTS = 200
 _TAG = b"lineage/tree memory/1\n"
 _CHECK = 16
 _LENGTH = struct.Struct("<Q")
-_STAMP = struct.Struct("<QQQqq")
-_WIDTHS = (_STAMP.size, 32, 16)
+STAMP = struct.Struct("<QQQqq")
+"""How a stamp is kept and compared."""
+_WIDTHS = (STAMP.size, 32, 16)
 """Bytes a file takes in each column: stamp, digest, checksum."""
 
 
@@ -55,7 +56,7 @@ def stamp_of(about: os.stat_result) -> Stamp:
 def packed(stamp: Stamp) -> bytes:
     """A stamp as it is kept and compared; empty, which nothing is equal to, for one of a time no clock shows before the year 2262."""
     try:
-        return _STAMP.pack(*stamp)
+        return STAMP.pack(*stamp)
     except struct.error:
         return b""
 
@@ -89,13 +90,13 @@ class _Known:
         return {path: place for place, path in enumerate(self.paths)}
 
     def stamp(self, place: int) -> bytes:
-        return self.columns[0][place * _STAMP.size : (place + 1) * _STAMP.size]
+        return self.columns[0][place * STAMP.size : (place + 1) * STAMP.size]
 
     def digest(self, place: int) -> Digest:
         return Digest(self.algorithm, self.columns[1][place * 32 : (place + 1) * 32].hex())
 
     def blob(self, place: int) -> Blob:
-        size: int = _STAMP.unpack_from(self.columns[0], place * _STAMP.size)[2]
+        size: int = STAMP.unpack_from(self.columns[0], place * STAMP.size)[2]
         return Blob(self.digest(place), size, self.columns[2][place * 16 : (place + 1) * 16].hex())
 
 
@@ -205,7 +206,7 @@ def _is_old(stamp: bytes, now: _Instant | None) -> bool:
     """Would an edit made at `now`, or later, be seen?"""
     if not stamp or now is None:
         return False
-    device, _, _, mtime, ctime = _STAMP.unpack(stamp)
+    device, _, _, mtime, ctime = STAMP.unpack(stamp)
     newest = max(mtime, ctime)
     is_fine = device == now[0] and newest % 1_000_000_000
     return bool(newest + (TICK if is_fine else COARSE) < now[1])

@@ -9,6 +9,7 @@ import pytest
 
 from storage.errors import InvalidPath, Missing, Unreadable, UnsafeLink, UnsupportedFile
 from storage.transfer.scan import FoundLink, scan
+from storage.transfer.statcache import packed, stamp_of
 
 
 def as_nobody(work: Callable[[], None]) -> int:
@@ -42,8 +43,9 @@ def test_finds_what_is_there(tree: Path) -> None:
     (tree / "link").symlink_to("a/x")
     found = scan(tree)
 
-    assert [("a-b", 0), ("a/x", 1), ("b", 2), ("ä", 3)] == [(file.path, file.size) for file in found.files]
-    assert all(file.source == tree.resolve() / file.path for file in found.files)
+    assert ["a-b", "a/x", "b", "ä"] == [file.path for file in found.files]
+    assert [packed(stamp_of((tree / file.path).stat())) for file in found.files] == [file.stamp for file in found.files]
+    assert all(found.source(file.path) == str(tree.resolve() / file.path) for file in found.files)
     assert ("empty/deeper",) == found.directories
     assert (FoundLink("link", "a/x"),) == found.links
     assert 6 == found.size
@@ -51,7 +53,7 @@ def test_finds_what_is_there(tree: Path) -> None:
 
 def test_an_empty_directory_holds_nothing(tree: Path) -> None:
     """The root itself is no entry."""
-    assert ((), (), (), ()) == (scan(tree).files, scan(tree).links, scan(tree).directories, scan(tree).skipped)
+    assert ([], (), (), ()) == (scan(tree).files, scan(tree).links, scan(tree).directories, scan(tree).skipped)
 
 
 @pytest.mark.fault("F01", "F05")
@@ -142,7 +144,11 @@ def test_following_all(tree: Path, tmp_path: Path) -> None:
     (tree / "dir").symlink_to(outside)
     (tree / "file").symlink_to(outside / "deep/file")
 
-    assert {"dir/deep/file": 3, "file": 3} == {file.path: file.size for file in scan(tree, follow="all").files}
+    found = scan(tree, follow="all")
+    assert {"dir/deep/file", "file"} == {file.path for file in found.files}
+    assert 2 * [os.path.realpath(outside / "deep/file")] == [os.path.realpath(found.source(file.path)) for file in found.files]
+    assert not any(Path(found.source(file.path)).is_symlink() for file in found.files)
+    assert 6 == found.size
 
 
 @pytest.mark.timeout(10)
