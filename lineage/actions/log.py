@@ -24,11 +24,10 @@ from lineage.model.names import LATEST, check_alias, check_collection, check_tag
 from lineage.model.project import ProjectRecord
 from lineage.model.retention import Policy
 from storage.blob.session import Count, Session
-from storage.digest import Blob, Digest
+from storage.digest import Blob
 from storage.entry import Entry, printable
 from storage.errors import listed
-from storage.manifest import Built, decode_segment
-from storage.transfer.ingest import store_manifest
+from storage.transfer.ingest import Stored, store_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +83,9 @@ def log_version(
             base = _latest(engine, project, draft.name) if incremental else None
             named = given if base is None else _merged(engine, project, base, given, session)
             _refuse_lost(named, session)
-            built = store_manifest(named, session)
+            stored = store_manifest(named, session)
             session.publish()
-            done = _commit(engine, project, checked, built, session, run_id, key, (base,) if incremental else ())
+            done = _commit(engine, project, checked, stored, session, run_id, key, (base,) if incremental else ())
         version_id, is_new = done
         return Logged(version_by_id(engine, version_id), is_new, session.stored, session.known)
     finally:
@@ -149,7 +148,7 @@ def _commit(
     engine: Engine,
     project: ProjectRecord,
     checked: _Checked,
-    built: Built,
+    stored: Stored,
     session: Session,
     run_id: int | None,
     key: str | None,
@@ -168,18 +167,18 @@ def _commit(
             latest = versions.latest(c, collection_id)
             if (latest and latest.id) != (base and base.id):
                 return None
-        same = versions.live_of_digest(c, collection_id, str(built.manifest.digest))
+        same = versions.live_of_digest(c, collection_id, str(stored.manifest.digest))
         blobs.commit_session(c, session.id, session.lost)
         if same is not None:
             if versions.is_recorded(c, same):
-                manifest_id = _hold(c, project.domain, built, same)
-                versions.attach(c, same, manifest_id, built.manifest.size, len(built.manifest))
+                manifest_id = _hold(c, project.domain, stored, same)
+                versions.attach(c, same, manifest_id, stored.manifest.size, len(stored.manifest))
             else:
-                _segments(c, project.domain, built)
+                _segments(c, project.domain, stored)
             versions.touch(c, same, versions.next_order(c))
             version_id = same
         else:
-            version_id = _insert(c, project.domain, collection_id, checked, built, now)
+            version_id = _insert(c, project.domain, collection_id, checked, stored, now)
         if run_id is not None:
             edges.add_logged(c, run_id, version_id, now, is_maker=same is None)
         collections.set_aliases(c, collection_id, version_id, checked.aliases, now)
@@ -190,8 +189,8 @@ def _commit(
         return version_id, same is None
 
 
-def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, built: Built, now: int) -> int:
-    manifest, draft = built.manifest, checked.draft
+def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, stored: Stored, now: int) -> int:
+    manifest, draft = stored.manifest, checked.draft
     number = collections.next_number(c, collection_id)
     order = versions.next_order(c)
     versions.insert(
@@ -209,20 +208,16 @@ def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, b
         policy=draft.policy,
         history_step=draft.history_step,
     )
-    _hold(c, domain, built, order)
+    _hold(c, domain, stored, order)
     return order
 
 
-def _hold(c: Connection, domain: str, built: Built, version_id: int) -> int:
+def _hold(c: Connection, domain: str, stored: Stored, version_id: int) -> int:
     """Let the version hold its segments, and through them its blobs, all of which are live by now; the number of its manifest's blob."""
-    blobs.add_version_segments(c, version_id, _segments(c, domain, built))
-    return blobs.blob_id(c, domain, built.manifest.digest)
+    blobs.add_version_segments(c, version_id, _segments(c, domain, stored))
+    return blobs.blob_id(c, domain, stored.manifest.digest)
 
 
-def _segments(c: Connection, domain: str, built: Built) -> list[int]:
+def _segments(c: Connection, domain: str, stored: Stored) -> list[int]:
     """The numbers of the segments; only those the catalogue does not know are looked into."""
-
-    def inside(segment: Digest) -> list[Digest]:
-        return [entry.digest for entry in decode_segment(built.manifest.read(segment)) if entry.digest is not None]
-
-    return blobs.ensure_segments(c, domain, built.manifest.segments, inside)
+    return blobs.ensure_segments(c, domain, stored.manifest.segments, stored.inside)

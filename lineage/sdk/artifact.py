@@ -39,6 +39,7 @@ from lineage.sdk.label import Label, listed
 from lineage.sdk.membership import Membership
 from lineage.sdk.terminal import termlog
 from storage.blob.store import Store
+from storage.transfer.statcache import StatCache
 
 
 class Artifact(Content, Builder, Label, Membership, Kin):
@@ -174,7 +175,7 @@ class Artifact(Content, Builder, Label, Membership, Kin):
         source = version if version.source is None else self.source_artifact.require("content")
         copy = Artifact(source.collection, source.type, source.description, deepcopy(dict(source.metadata)))
         draft = copy._open_draft()
-        draft.place_in(host.engine.store(source.domain))
+        draft.place_in(host.engine.store(source.domain), host.engine.trees)
         draft.base = source
         draft.adopt(self._entries().values(), host.engine.store(source.domain))
         return copy
@@ -261,13 +262,12 @@ class Artifact(Content, Builder, Label, Membership, Kin):
         return f"<table><caption>{escape(self._version.path if self._version else self.name or 'draft')}</caption>{cells}</table>"
 
 
-def _staging() -> Store:
+def _staging() -> tuple[Store, StatCache]:
     """Where a draft's bytes go before anybody said which run will log it: the active run's project, else the default one."""
     if ACTIVE.current is not None:
-        store: Store = ACTIVE.current.store
-        return store
+        return ACTIVE.current.store, ACTIVE.current.trees
     host = default_host()
-    return host.engine.store(create.project(host.engine, placed(ProjectPath(), host)).domain)
+    return host.engine.store(create.project(host.engine, placed(ProjectPath(), host)).domain), host.engine.trees
 
 
 def _check_place(draft: Draft, name: str, host: Host, project: ProjectRecord) -> None:

@@ -74,13 +74,14 @@ class Builder:
         self,
         local_path: str | Path,
         name: str | None = None,
-        skip_cache: bool = False,  # the W&B signature
+        skip_cache: bool = False,
         policy: str = "mutable",
         merge: bool = False,
         follow: Follow = "inside",
     ) -> None:
         """Take everything in a directory, empty directories and links that stay inside it included.
 
+        A file that looks, by inode, size and times, as it did when this machine last read it, is not read again; with `skip_cache` it is.
         `merge` lets changed files replace what was added before. `follow="all"` follows links that lead outside.
 
         Raises:
@@ -96,10 +97,9 @@ class Builder:
         under = "" if name is None or canonical_path(name) == "" else draft.path_for(name, overwrite=True)
         found = scan(Path(local_path), follow=follow)
         with progress(f"adding {local_path}", found.size) as advance:
-            entries = ingest_tree(found, draft.session, prefix=under, progress=advance)
+            entries = ingest_tree(found, draft.session, prefix=under, cache=draft.trees, is_trusted=not skip_cache, progress=advance)
         draft.put(entries, overwrite=merge)
-        for file in found.files:
-            draft.local[f"{under}/{file.path}" if under else file.path] = found.source(file.path)
+        draft.local.update((f"{under}/{file.path}" if under else file.path, found.source(file.path)) for file in found.files)
         for skipped in found.skipped:
             termlog(f"left out {skipped.path}: {skipped.reason}")
 

@@ -10,6 +10,7 @@ from lineage.sdk.settings import Settings
 from storage.blob.memory import MemoryBackend
 from storage.blob.store import Store
 from storage.ledger import MemoryLedger
+from storage.transfer.statcache import StatCache
 
 DUMMY = "dummy"
 
@@ -78,6 +79,7 @@ class DisabledRun:
 
         self.store = Store(MemoryBackend(), MemoryLedger(), DUMMY)
         """Where a draft's bytes go: nowhere, after the process."""
+        self.trees = StatCache()
 
     def log_artifact(self, *_: object, **__: object) -> Nothing:
         """Nothing, which answers every call."""

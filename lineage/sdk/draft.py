@@ -8,7 +8,7 @@ spellings. Nothing of a draft exists for anybody else until `log_version` has co
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from storage.blob.session import Session
 from storage.blob.store import Store
 from storage.entry import Entry, Kind, canonical_path, check_path, printable
 from storage.errors import Missing, listed
+from storage.transfer.statcache import StatCache
 
 
 class Tree:
@@ -110,7 +111,7 @@ class Draft:
         self,
         name: str | None,
         type: object,  # noqa: A002  # the W&B word
-        place: Callable[[], Store],
+        place: Callable[[], tuple[Store, StatCache]],
         *,
         description: str | None = None,
         metadata: object = None,
@@ -138,14 +139,20 @@ class Draft:
         self.kept: list[object] = []
         self._place = place
         self._store: Store | None = None
+        self._trees = StatCache()
         self._session: Session | None = None
 
     @property
     def store(self) -> Store:
         """The store that takes the bytes."""
         if self._store is None:
-            self._store = self._place()
+            self._store, self._trees = self._place()
         return self._store
+
+    @property
+    def trees(self) -> StatCache:
+        """What is remembered of directories that such a store took in."""
+        return self._trees if self.store else StatCache()
 
     @property
     def session(self) -> Session:
@@ -153,9 +160,9 @@ class Draft:
             self._session = self.store.session()
         return self._session
 
-    def place_in(self, store: Store) -> None:
+    def place_in(self, store: Store, trees: StatCache) -> None:
         """Take bytes into this very store, whatever run is active."""
-        self._store = store
+        self._store, self._trees = store, trees
 
     def require_open(self) -> None:
         """Return while entries may still be added.
@@ -225,6 +232,7 @@ class Draft:
         """The bytes of one of the draft's own files."""
         if entry.digest is None:
             raise UsageError(f"entry {printable(entry.path)} is a {entry.kind}: it has no bytes here")
+        self.session.settle([entry.digest])
         self.session.publish()
         return self.store.pieces(self.session.record(entry.digest))
 
@@ -260,8 +268,9 @@ class Draft:
             self._session = None
 
 
-def _copy(entries: Iterable[Entry], read: Callable[[Any], bytes], into: Session, source: Session | None = None) -> None:
+def _copy(entries: Collection[Entry], read: Callable[[Any], bytes], into: Session, source: Session | None = None) -> None:
     if source is not None:
+        source.settle(entry.digest for entry in entries if entry.digest is not None)
         source.publish()
     for entry in entries:
         if entry.kind is Kind.FILE and entry.digest is not None:

@@ -27,6 +27,7 @@ from lineage.sdk.membership import link_target
 from lineage.sdk.page import Page
 from lineage.sdk.terminal import termlog, termwarn
 from storage.blob.store import Store
+from storage.transfer.statcache import StatCache
 
 MODEL_REGISTRY = "model-registry"
 _NOT_HERE = "runs of several processes that write one version are not offered: log one artifact per process, or gather the files first"
@@ -54,6 +55,11 @@ class Exchange(Kin):
     def store(self) -> Store:
         """The blobs of the run's project."""
         return self._host.engine.store(self._place.domain)
+
+    @property
+    def trees(self) -> StatCache:
+        """What is remembered of directories on this machine."""
+        return self._host.engine.trees
 
     def _node(self) -> tuple[Host, NodeId]:
         return self._host, NodeId.run(self._record.id)

@@ -53,6 +53,18 @@ class Count:
         return Count(self.blobs - 1, self.bytes - size)
 
 
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """Files that somebody remembers: the digests of all, their bytes together, and for each, by its place, blob and source when asked."""
+
+    digests: Sequence[Digest]
+    size: int
+    about: Callable[[int], tuple[Blob, str]]
+
+    def places(self) -> dict[Digest, int]:
+        return {digest: at for at, digest in enumerate(self.digests)}
+
+
 class Place(Protocol):
     """What a session needs to know of its store."""
 
@@ -66,6 +78,7 @@ class Place(Protocol):
     def algorithm(self) -> str: ...
     @property
     def packed(self) -> int: ...
+    def read(self, digest: Digest) -> bytes: ...
 
 
 class Session:
@@ -91,6 +104,9 @@ class Session:
         self._inside: dict[Digest, BlobRecord] = {}
         """What is in those of them that were asked for it."""
         self._assumed: dict[Digest, tuple[Blob, str]] = {}
+        self._remembered: list[Assumed] = []
+        self._places: list[dict[Digest, int]] = []
+        """Of each of those, once it was asked for."""
         self._sizes: dict[str, int] = {}
         """Of packs that were asked for once: what is pinned in them keeps them."""
         self._safe: set[Digest] = set()
@@ -174,6 +190,11 @@ class Session:
         self._assumed.setdefault(blob.digest, (blob, source))
         self.known = self.known.plus(blob.size)
 
+    def assume_all(self, files: Assumed) -> None:
+        """As `assume` for many; nothing is done for each, unless it is settled."""
+        self._remembered.append(files)
+        self.known = Count(self.known.blobs + len(files.digests), self.known.bytes + files.size)
+
     def hold_segments(self, digests: Sequence[Digest]) -> set[Digest]:
         """Those that are segments of this store with all they list: pinned from now on, and so is what they list."""
         held = self._ledger.hold_segments(self.id, self._domain, digests) if digests else {}
@@ -187,11 +208,22 @@ class Session:
             SourceChanged: a source does not hold any more what it was said to hold.
             Missing, Unreadable, StoreFull, …: as `take_file`.
         """
-        wanted = [self._assumed.pop(digest) for digest in dict.fromkeys(digests) if digest in self._assumed]
+        wanted = [found for digest in dict.fromkeys(digests) if (found := self._taken_for(digest))]
         for at in range(0, len(wanted), PINS):
             part = wanted[at : at + PINS]
             self._look([blob for blob, _ in part])
             self._read_again([(blob, source) for blob, source in part if not self._is_stored(blob)])
+
+    def _taken_for(self, digest: Digest) -> tuple[Blob, str] | None:
+        """What is only assumed of a blob; None when it was taken, or settled."""
+        if digest in self._safe:
+            return None
+        if digest in self._assumed:
+            return self._assumed.pop(digest)
+        for files in self._remembered[len(self._places) :]:
+            self._places.append(files.places())
+        found = ((files, places[digest]) for files, places in zip(self._remembered, self._places, strict=True) if digest in places)
+        return next((files.about(at) for files, at in found), None)
 
     def _read_again(self, assumed: Sequence[tuple[Blob, str]]) -> None:
         for (blob, source), taken in zip(assumed, self.take_files([source for _, source in assumed]), strict=True):

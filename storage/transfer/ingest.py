@@ -61,14 +61,20 @@ def _files(
 ) -> list[Entry]:
     """The entries of the files, those that are known assumed and the rest taken."""
     paths, stamps = [file.path for file in scan.files], [file.stamp for file in scan.files]
+    is_trusted = is_trusted and memory.algorithm == session.store.algorithm
     places = memory.find_all(paths, stamps) if is_trusted else [None] * len(paths)
     sizes = [0 if place is None else STAMP.unpack(stamp)[2] for place, stamp in zip(places, stamps, strict=True)]
     executables = [file.is_executable for file in scan.files]
 
     known = [at for at, place in enumerate(places) if place is not None]
     digests = memory.digests(places)
+
+    def about(number: int) -> tuple[Blob, str]:
+        at = known[number]
+        return memory.blob(places[at] or 0), scan.source(paths[at])
+
     if known:
-        assumed = Assumed([digests[at] for at in known], sum(sizes), lambda at: (memory.blob(places[known[at]]), scan.source(paths[known[at]])))
+        assumed = Assumed([digests[at] for at in known], sum(sizes), about)
         session.assume_all(assumed)
         if progress is not None:
             progress(assumed.size)

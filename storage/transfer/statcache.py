@@ -109,6 +109,11 @@ class Memory:
         self._noted: dict[str, tuple[bytes, Blob, bool]] = {}
         self._recalled = None if path is None else _now(path.parent)
 
+    @property
+    def algorithm(self) -> str:
+        """Of the digests that are known; empty when none are."""
+        return self._known.algorithm
+
     def find(self, path: str, stamp: Stamp) -> Blob | None:
         """The blob that the file at `path`, seen from the root, still is; None unless everything about it is as it was."""
         place = self._known.places.get(path)
@@ -118,7 +123,7 @@ class Memory:
         return self._known.blob(place)
 
     def find_all(self, paths: Sequence[str], stamps: Sequence[bytes]) -> Sequence[int | None]:
-        """As `find` for many, in path order and with packed stamps; the answers are places, for `digest` and `blob`."""
+        """As `find` for many, in path order and with packed stamps; the answers are places, for `digests` and `blob`."""
         known = self._known
         if known.paths == paths and known.columns[0] == b"".join(stamps):
             self._met = bytearray(b"\1") * len(paths)
@@ -134,9 +139,10 @@ class Memory:
                 self._met[place] = 1
         return found
 
-    def digest(self, place: int) -> Digest:
-        """The digest of a file that was found."""
-        return self._known.digest(place)
+    def digests(self, places: Iterable[int | None]) -> list[Digest]:
+        """The digests of files that were found; of the others one that means nothing."""
+        values, unknown = self._known.columns[1].hex(), Digest(self._known.algorithm, "")
+        return [unknown if at is None else Digest(self._known.algorithm, values[at * 64 : (at + 1) * 64]) for at in places]
 
     def blob(self, place: int) -> Blob:
         """The blob of a file that was found."""

@@ -26,7 +26,7 @@ def open_store(place: Path) -> Engine:
 def log_tree(engine: Engine, tree: Path, name: str) -> log.Logged:
     project = create.project(engine, ProjectPath("benchmark"))
     session = engine.store(project.domain).session()
-    return log.log_version(engine, project, log.Draft(name, "dataset"), ingest_tree(scan(tree), session), session)
+    return log.log_version(engine, project, log.Draft(name, "dataset"), ingest_tree(scan(tree), session, cache=engine.trees), session)
 
 
 def hash_and_copy(source: Path, target: Path) -> None:

@@ -19,6 +19,7 @@ from storage.ledger import MemoryLedger
 from storage.manifest import Manifest
 from storage.transfer.ingest import ingest_tree, store_manifest
 from storage.transfer.scan import scan
+from storage.transfer.statcache import StatCache
 
 
 @dataclass
@@ -29,15 +30,23 @@ class Shelf:
     ledger: MemoryLedger
     backend: LocalBackend
     stored: Count = field(default_factory=Count)
+    trees: StatCache = field(default_factory=StatCache)
+    """What is remembered of directories: nothing, unless a test says so."""
 
     def log(self, root: Path) -> Manifest:
         """Take a directory in and commit it."""
         with self.store.session() as session:
-            built = store_manifest(ingest_tree(scan(root), session), session)
+            entries = ingest_tree(scan(root), session, cache=self.trees)
+            manifest = store_manifest(entries, session).manifest
             session.publish()
-            self.ledger.commit(session.id, list(built.blobs) + [entry.digest for entry in built.manifest if entry.digest])
+            kept = [
+                manifest.digest,
+                *(segment.digest for segment in manifest.segments),
+                *(entry.digest for entry in entries if entry.digest),
+            ]
+            self.ledger.commit(session.id, kept)
             self.stored = session.stored
-        return built.manifest
+        return manifest
 
     def put(self, *contents: bytes) -> list[Digest]:
         """Take bytes in and commit them, one session each."""

@@ -432,11 +432,11 @@ class TestSources:
         before = untouched(tree)
         with shelf.store.session() as session:
             entries = {entry.path: entry for entry in ingest_tree(scan(tree), session, prefix="v1/x")}
-            built = store_manifest(entries.values(), session)
+            stored = store_manifest(entries.values(), session)
 
         assert {"v1/x/again", "v1/x/bin/run", "v1/x/void"} == set(entries)
         assert ("v1/x/bin/run", True) == (entries["v1/x/again"].target, entries["v1/x/bin/run"].executable)
-        assert 3 == len(built.manifest)
+        assert 3 == len(stored.manifest)
         assert before == untouched(tree)
 
 

@@ -28,6 +28,7 @@ from storage.errors import Missing
 from storage.transfer.ingest import ingest_file, ingest_tree
 from storage.transfer.reference import handler
 from storage.transfer.scan import scan
+from storage.transfer.statcache import StatCache
 
 
 def put(
@@ -43,6 +44,7 @@ def put(
     run: Annotated[str | None, typer.Option("--id", metavar="RUN", help="Log it as the output of this run, made if absent.")] = None,
     metadata: Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object.")] = None,
     ttl: Annotated[str, typer.Option("--ttl", metavar="SPAN", help="How long to keep it: 30d, 12h, never, inherit.")] = "inherit",
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every file, also those that look as they did last time.")] = False,
 ) -> Exit:
     """Store a file or directory, or pin a URI, as a version of an artifact.
 
@@ -60,12 +62,12 @@ def put(
     draft = Draft(place.collection, check_type(type), words, document, Policy.of(text.parse_ttl(ttl)))
     aliases, tags = [check_alias(each) for each in alias or []], [check_tag(each) for each in tag or []]
     maker = None if run is None else check_run_id(run)
-    take = _source(shell, path)
+    take = _source(shell, path, is_trusted=not no_cache)
 
     with shell.engine(create=True) as engine:
         project = create.project(engine, ProjectPath(place.project, place.entity))
         with engine.store(project.domain).session() as session, shell.progress(f"put {place.collection}") as progress:
-            entries = take(session, progress)
+            entries = take(session, engine.trees, progress)
             with _maker(engine, target.path(project), maker) as run_id:
                 logged = log_version(engine, project, draft, entries, session, run_id=run_id, aliases=aliases, tags=tags)
 
@@ -75,23 +77,23 @@ def put(
     return Exit.OK
 
 
-def _source(shell: Shell, path: str) -> Callable[[Session, Progress | None], list[Entry]]:
+def _source(shell: Shell, path: str, *, is_trusted: bool) -> Callable[[Session, StatCache, Progress | None], list[Entry]]:
     """What takes the bytes of a path or URI in, once it is known that they can be: nothing is made for what cannot be stored."""
     if "://" in path:
         pinned = handler.pin(path, own=shell.settings.kept_at)
         unverified = handler.unverified(pinned)
         if unverified:
             shell.warn(f"{path}: {unverified}")
-        return lambda session, progress: pinned  # noqa: ARG005  # it takes no bytes
+        return lambda session, trees, progress: pinned  # noqa: ARG005  # it takes no bytes
     place = Path(path)
     if not place.exists():
         raise Missing(f"there is no file or directory {path!r}: check the path")
     if place.is_dir():
         found = scan(place)
-        return lambda session, progress: ingest_tree(found, session, progress=progress)
+        return lambda session, trees, progress: ingest_tree(found, session, cache=trees, is_trusted=is_trusted, progress=progress)
     check_path(place.name)
     with Source(place.resolve()):
-        return lambda session, progress: [ingest_file(place, place.name, session)]  # noqa: ARG005  # one file has no progress
+        return lambda session, trees, progress: [ingest_file(place, place.name, session)]  # noqa: ARG005  # one file is always read
 
 
 @contextmanager
