@@ -11,7 +11,7 @@ Sources: BLAKE3 (O'Connor et al., 2020), FIPS 180-4 for SHA-256, xxHash's XXH3-1
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
@@ -81,22 +81,17 @@ class Digest(NamedTuple):
         return bytes.fromhex(self.value)
 
 
-def parse_all(text: str) -> list[Digest] | None:
-    """The digests whose texts of equal length stand in `text` back to back, all of one algorithm; None says that they surely are not plain.
+def digests_of(algorithm: str, values: Iterable[str]) -> list[Digest]:
+    """The digests with these values, which were judged, made in C."""
+    return list(map(_make, zip(repeat(algorithm), values, strict=False)))
 
-    As `Digest.parse` for each, with a few looks at all of them together.
-    """
-    algorithm, _, _ = text.partition(":")
-    width = len(algorithm) + 1 + 64
-    if algorithm not in ALGORITHMS or len(text) % width or not text.isascii():
-        return None
-    values = [text[at + width - 64 : at + width] for at in range(0, len(text), width)]
-    is_plain = text.count(f"{algorithm}:") == len(values) and not "".join(values).encode().translate(None, _DIGITS)
-    return list(map(_make, zip(repeat(algorithm), values, strict=False))) if is_plain else None
+
+def are_values(data: bytes) -> bool:
+    """Are these the values of digests, back to back?"""
+    return not len(data) % 64 and not data.translate(None, _DIGITS)
 
 
 _make: Callable[[tuple[str, str]], Digest] = partial(tuple.__new__, Digest)
-"""A digest of what was judged, made in C."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def log_version(
     try:
         checked = _check(draft, aliases, tags)
         check_words(key, "key")
-        given, done = list(entries), None
+        given, done = entries if isinstance(entries, Sequence) else list(entries), None
         while done is None:
             base = _latest(engine, project, draft.name) if incremental else None
             named = given if base is None else _merged(engine, project, base, given, session)
@@ -121,7 +121,7 @@ def _latest(engine: Engine, project: ProjectRecord, name: str) -> VersionRecord 
         return None if series is None else versions.latest(c, series.id)
 
 
-def _merged(engine: Engine, project: ProjectRecord, base: VersionRecord, entries: list[Entry], session: Session) -> list[Entry]:
+def _merged(engine: Engine, project: ProjectRecord, base: VersionRecord, entries: Sequence[Entry], session: Session) -> list[Entry]:
     merged = read_manifest(engine, base).entries | {entry.path: entry for entry in entries}
     if base.domain == project.domain:
         keep_blobs(engine, project.domain, merged.values(), session)

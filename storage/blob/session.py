@@ -55,14 +55,15 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """Files that somebody remembers: the digests of all, their bytes together, and for each, by its place, blob and source when asked."""
+    """Files that somebody remembers: how many, their bytes together, and when asked their digests and, for each by its place, blob and source."""
 
-    digests: Sequence[Digest]
+    count: int
     size: int
+    digests: Callable[[], Sequence[Digest]]
     about: Callable[[int], tuple[Blob, str]]
 
     def places(self) -> dict[Digest, int]:
-        return {digest: at for at, digest in enumerate(self.digests)}
+        return {digest: at for at, digest in enumerate(self.digests())}
 
 
 class Place(Protocol):
@@ -193,7 +194,7 @@ class Session:
     def assume_all(self, files: Assumed) -> None:
         """As `assume` for many; nothing is done for each, unless it is settled."""
         self._remembered.append(files)
-        self.known = Count(self.known.blobs + len(files.digests), self.known.bytes + files.size)
+        self.known = Count(self.known.blobs + files.count, self.known.bytes + files.size)
 
     def hold_segments(self, digests: Sequence[Digest]) -> set[Digest]:
         """Those that are segments of this store with all they list: pinned from now on, and so is what they list."""

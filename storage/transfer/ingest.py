@@ -7,17 +7,20 @@ after all, when a segment is stored that lists it and that nobody has stored bef
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
 from storage.blob.session import Assumed, Session
-from storage.digest import Blob, Digest
-from storage.entry import Entry, check_path, check_paths, file_entries
-from storage.manifest import Manifest, Sealed, Segment, in_order, seal
+from storage.digest import Blob, Digest, digests_of
+from storage.entry import Entry, check_path, check_paths
+from storage.manifest import Manifest, Sealed, in_order, seal
+from storage.segment import Files, Segment
+from storage.transfer.collector import paused
 from storage.transfer.scan import Scan
-from storage.transfer.statcache import STAMP, Memory, StatCache
+from storage.transfer.statcache import Memory, StatCache
 
 _SEGMENTS = 64
 """Segments asked for in one question, and held until it is answered."""
@@ -31,7 +34,7 @@ def ingest_tree(
     cache: StatCache | None = None,
     is_trusted: bool = True,
     progress: Callable[[int], None] | None = None,
-) -> list[Entry]:
+) -> Sequence[Entry]:
     """The entries of everything that was scanned, under `prefix`, in path order, with their bytes taken into `session`.
 
     `cache` remembers what files were; unless it `is_trusted` every file is read, and remembered. `progress` is told bytes as they are taken
@@ -45,45 +48,53 @@ def ingest_tree(
     under = f"{check_path(prefix)}/" if prefix else ""
     others = [Entry.directory(under + path) for path in scan.directories]
     others += [Entry.link(under + link.path, under + link.target) for link in scan.links]
-    names = [under + file.path for file in scan.files]
     if under:
-        check_paths(names)
+        check_paths([under + file.path for file in scan.files])
 
     memory = (cache or StatCache()).recall(scan.root, session.store.domain)
-    files = _files(scan, names, memory, session, progress, is_trusted=is_trusted)
+    files = _files(scan, under, memory, session, progress, is_trusted=is_trusted and memory.algorithm == session.store.algorithm)
     memory.keep()
 
-    return sorted([*files, *others], key=lambda entry: entry.path) if others else files
+    return in_order([*files, *others]) if others else files
 
 
-def _files(
-    scan: Scan, names: Sequence[str], memory: Memory, session: Session, progress: Callable[[int], None] | None, *, is_trusted: bool
-) -> list[Entry]:
-    """The entries of the files, those that are known assumed and the rest taken."""
-    paths, stamps = [file.path for file in scan.files], [file.stamp for file in scan.files]
-    is_trusted = is_trusted and memory.algorithm == session.store.algorithm
-    places = memory.find_all(paths, stamps) if is_trusted else [None] * len(paths)
-    sizes = [0 if place is None else STAMP.unpack(stamp)[2] for place, stamp in zip(places, stamps, strict=True)]
-    executables = [file.is_executable for file in scan.files]
-
-    known = [at for at, place in enumerate(places) if place is not None]
-    digests = memory.digests(places)
-
-    def about(number: int) -> tuple[Blob, str]:
-        at = known[number]
-        return memory.blob(places[at] or 0), scan.source(paths[at])
-
-    if known:
-        assumed = Assumed([digests[at] for at in known], sum(sizes), about)
-        session.assume_all(assumed)
-        if progress is not None:
-            progress(assumed.size)
+def _files(scan: Scan, under: str, memory: Memory, session: Session, progress: Callable[[int], None] | None, *, is_trusted: bool) -> Files:
+    """The entries of the files: those that are known assumed, the rest taken."""
+    with paused():
+        paths, stamps, modes = [list(column) for column in zip(*scan.files, strict=True)] or ([], [], [])
+        places = memory.find_all(paths, stamps) if is_trusted else [None] * len(paths)
+        values, sizes = memory.values(places), memory.sizes(places)
+        executables = [mode & stat.S_IXUSR != 0 for mode in modes]
+    _assume(scan, places, values, sum(sizes), memory, session, progress)
 
     fresh = [at for at, place in enumerate(places) if place is None]
     for at, taken in zip(fresh, session.take_files([scan.source(paths[at]) for at in fresh], progress), strict=True):
-        digests[at], sizes[at], executables[at] = taken.blob.digest, taken.blob.size, taken.executable
+        values[at], sizes[at], executables[at] = taken.blob.digest.value, taken.blob.size, taken.executable
         memory.note(paths[at], taken.stamp, taken.blob)
-    return file_entries(names, digests, sizes, executables)
+    names = [under + path for path in paths] if under else paths
+    return Files(names, session.store.algorithm, values, sizes, executables)
+
+
+def _assume(
+    scan: Scan,
+    places: Sequence[int | None],
+    values: Sequence[str],
+    size: int,
+    memory: Memory,
+    session: Session,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Let the session know of the files that were found unchanged, without doing anything for each."""
+    known = [at for at, place in enumerate(places) if place is not None]
+
+    def about(number: int) -> tuple[Blob, str]:
+        at = known[number]
+        return memory.blob(places[at] or 0), scan.source(scan.files[at].path)
+
+    if known:
+        session.assume_all(Assumed(len(known), size, lambda: digests_of(memory.algorithm, [values[at] for at in known]), about))
+        if progress is not None:
+            progress(size)
 
 
 def ingest_file(path: Path, name: str, session: Session) -> Entry:
@@ -106,7 +117,7 @@ class Stored:
     def inside(self, segment: Digest) -> list[Digest]:
         """The digests of the files that a segment lists."""
         values = self.new[segment].hex()
-        return [Digest(self.manifest.algorithm, values[at : at + 64]) for at in range(0, len(values), 64)]
+        return digests_of(self.manifest.algorithm, [values[at : at + 64] for at in range(0, len(values), 64)])
 
 
 def store_manifest(entries: Iterable[Entry], session: Session, *, is_ordered: bool = False) -> Stored:
@@ -122,13 +133,18 @@ def store_manifest(entries: Iterable[Entry], session: Session, *, is_ordered: bo
     sealed = seal(entries if is_ordered else in_order(entries), algorithm)
     segments: list[Segment] = []
     new: dict[Digest, bytes] = {}
-    while batch := list(islice(sealed, _SEGMENTS)):
+    while batch := _next(sealed):
         segments += [each.segment for each in batch]
         for each in _take_new(batch, session):
             new[each.segment.digest] = b"".join([bytes.fromhex(digest.value) for digest in each.digests])
     manifest = Manifest(tuple(segments), session.store.read, algorithm)
     session.take_blobs([(Blob.of(manifest.encoded, algorithm), manifest.encoded)])
     return Stored(manifest, new)
+
+
+def _next(sealed: Iterator[Sealed]) -> list[Sealed]:
+    with paused():
+        return list(islice(sealed, _SEGMENTS))
 
 
 def _take_new(batch: Sequence[Sealed], session: Session) -> Iterator[Sealed]:

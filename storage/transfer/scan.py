@@ -23,6 +23,7 @@ from typing import Literal, NamedTuple
 from storage.blob.disk import refusal
 from storage.entry import CONTROL_NAMES, MAX_DEPTH, are_ordinary, check_path, check_tree, printable
 from storage.errors import InvalidPath, Missing, SourceChanged, StorageError, Unreadable, UnsafeLink, UnsupportedFile, listed
+from storage.transfer.collector import paused
 from storage.transfer.statcache import STAMP, packed, stamp_of
 
 Follow = Literal["inside", "all", "never"]
@@ -93,7 +94,8 @@ def scan(root: Path, *, follow: Follow = "inside") -> Scan:
         Missing: there is no `root`.
     """
     walk = _Walk(_real_root(root), follow)
-    walk.run()
+    with paused():
+        walk.run()
     walk.refuse()
     found = Scan(
         Path(walk.root),

@@ -123,7 +123,7 @@ class Memory:
         return self._known.blob(place)
 
     def find_all(self, paths: Sequence[str], stamps: Sequence[bytes]) -> Sequence[int | None]:
-        """As `find` for many, in path order and with packed stamps; the answers are places, for `digests` and `blob`."""
+        """As `find` for many, in path order and with packed stamps; the answers are places, for `values`, `sizes` and `blob`."""
         known = self._known
         if known.paths == paths and known.columns[0] == b"".join(stamps):
             self._met = bytearray(b"\1") * len(paths)
@@ -139,10 +139,15 @@ class Memory:
                 self._met[place] = 1
         return found
 
-    def digests(self, places: Iterable[int | None]) -> list[Digest]:
-        """The digests of files that were found; of the others one that means nothing."""
-        values, unknown = self._known.columns[1].hex(), Digest(self._known.algorithm, "")
-        return [unknown if at is None else Digest(self._known.algorithm, values[at * 64 : (at + 1) * 64]) for at in places]
+    def values(self, places: Iterable[int | None]) -> list[str]:
+        """The values of the digests of files that were found; empty for the others."""
+        values = self._known.columns[1].hex()
+        return ["" if at is None else values[at * 64 : at * 64 + 64] for at in places]
+
+    def sizes(self, places: Iterable[int | None]) -> list[int]:
+        """The sizes of files that were found; 0 for the others."""
+        sizes = [stamp[2] for stamp in STAMP.iter_unpack(self._known.columns[0])]
+        return [0 if at is None else sizes[at] for at in places]
 
     def blob(self, place: int) -> Blob:
         """The blob of a file that was found."""

@@ -1,6 +1,6 @@
 """Bytes in, bytes out: `put` logs files as a version, `get` writes a version's files into a directory."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -77,7 +77,7 @@ def put(
     return Exit.OK
 
 
-def _source(shell: Shell, path: str, *, is_trusted: bool) -> Callable[[Session, StatCache, Progress | None], list[Entry]]:
+def _source(shell: Shell, path: str, *, is_trusted: bool) -> Callable[[Session, StatCache, Progress | None], Sequence[Entry]]:
     """What takes the bytes of a path or URI in, once it is known that they can be: nothing is made for what cannot be stored."""
     if "://" in path:
         pinned = handler.pin(path, own=shell.settings.kept_at)
