@@ -130,6 +130,9 @@ class Ledger(Protocol):
             Corrupt: the pack or a member is recorded with another size or checksum; nothing was placed.
         """
 
+    def hold(self, session: str, domain: str, digests: Sequence[Digest]) -> Mapping[Digest, BlobRecord]:
+        """Pin those that are live, and answer in which object each rests: in its own, or in a pack, whose record it is then."""
+
     def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         """Pin those that are live segments, and so all they list; the others are left out, and so is what lists a doubted blob."""
 
@@ -237,6 +240,11 @@ class MemoryLedger:
             if key in self.pins[session]:
                 self._note(session, key, pack.digest, start)
         return container
+
+    def hold(self, session: str, domain: str, digests: Sequence[Digest]) -> Mapping[Digest, BlobRecord]:
+        found = {digest: row for digest in digests if (row := self.rows.get((domain, digest))) and row.state is BlobState.LIVE}
+        self.pin(session, domain, [row.blob for row in found.values()])
+        return {digest: row if row.pack is None else self.containers[domain, row.pack] for digest, row in found.items()}
 
     def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         keys = [(domain, digest) for digest in digests]

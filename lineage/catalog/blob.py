@@ -133,6 +133,20 @@ class SqlLedger:
                 _place_beside(c, session, domain, row["id"], members)
         return _record(row)
 
+    def hold(self, session: str, domain: str, digests: Sequence[Digest]) -> Mapping[Digest, BlobRecord]:
+        wanted = {str(digest): digest for digest in digests}
+        rests: dict[str, int] = {}
+        with self._catalog.tx() as c:
+            for chunk in chunks(wanted):
+                listed = f"blob.domain = ? AND blob.is_pack = 0 AND blob.state = 'live' AND blob.digest IN ({marks(len(chunk))})"
+                c.execute(f"{_PIN} WHERE {listed} ON CONFLICT DO NOTHING", (session, session, domain, *chunk))
+                rests.update(map(tuple, c.execute(f"SELECT digest, COALESCE(pack_id, id) FROM blob WHERE {listed}", (domain, *chunk))))
+            objects: dict[int, BlobRecord] = {}
+            for numbers in chunks(set(rests.values())):
+                rows = c.execute(f"{_SELECT} WHERE blob.id IN ({marks(len(numbers))})", numbers)
+                objects.update((row["id"], _record(row)) for row in rows)
+        return {wanted[digest]: objects[number] for digest, number in rests.items()}
+
     def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         wanted = [str(digest) for digest in digests]
         with self._catalog.read() as c:

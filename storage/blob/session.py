@@ -55,15 +55,16 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class Assumed:
-    """Files that somebody remembers: how many, their bytes together, and when asked their digests and, for each by its place, blob and source."""
+    """Files that somebody remembers: the values of their digests, of the store's algorithm, their bytes together, and for each, by its
+    place, blob and source when asked.
+    """
 
-    count: int
+    values: Sequence[str]
     size: int
-    digests: Callable[[], Sequence[Digest]]
     about: Callable[[int], tuple[Blob, str]]
 
-    def places(self) -> dict[Digest, int]:
-        return {digest: at for at, digest in enumerate(self.digests())}
+    def places(self) -> dict[str, int]:
+        return {value: at for at, value in enumerate(self.values)}
 
 
 class Place(Protocol):
@@ -106,7 +107,7 @@ class Session:
         """What is in those of them that were asked for it."""
         self._assumed: dict[Digest, tuple[Blob, str]] = {}
         self._remembered: list[Assumed] = []
-        self._places: list[dict[Digest, int]] = []
+        self._places: list[dict[str, int]] = []
         """Of each of those, once it was asked for."""
         self._sizes: dict[str, int] = {}
         """Of packs that were asked for once: what is pinned in them keeps them."""
@@ -194,7 +195,7 @@ class Session:
     def assume_all(self, files: Assumed) -> None:
         """As `assume` for many; nothing is done for each, unless it is settled."""
         self._remembered.append(files)
-        self.known = Count(self.known.blobs + files.count, self.known.bytes + files.size)
+        self.known = Count(self.known.blobs + len(files.values), self.known.bytes + files.size)
 
     def hold_segments(self, digests: Sequence[Digest]) -> set[Digest]:
         """Those that are segments of this store with all they list: pinned from now on, and so is what they list."""
@@ -209,22 +210,24 @@ class Session:
             SourceChanged: a source does not hold any more what it was said to hold.
             Missing, Unreadable, StoreFull, …: as `take_file`.
         """
-        wanted = [found for digest in dict.fromkeys(digests) if (found := self._taken_for(digest))]
+        self._places += [files.places() for files in self._remembered[len(self._places) :]]
+        wanted = [digest for digest in dict.fromkeys(digests) if digest not in self._safe and self._is_assumed(digest)]
         for at in range(0, len(wanted), PINS):
             part = wanted[at : at + PINS]
-            self._look([blob for blob, _ in part])
-            self._read_again([(blob, source) for blob, source in part if not self._is_stored(blob)])
+            held = self._ledger.hold(self.id, self._domain, part)
+            there = {row: self._is_there(row, must_ask=False) for row in set(held.values())}
+            self._safe.update(digest for digest, row in held.items() if there[row])
+            self._read_again([self._about(digest) for digest in part if digest not in self._safe])
 
-    def _taken_for(self, digest: Digest) -> tuple[Blob, str] | None:
-        """What is only assumed of a blob; None when it was taken, or settled."""
-        if digest in self._safe:
-            return None
+    def _is_assumed(self, digest: Digest) -> bool:
+        return digest in self._assumed or any(digest.value in places for places in self._places)
+
+    def _about(self, digest: Digest) -> tuple[Blob, str]:
+        """The blob that was assumed, and its source."""
         if digest in self._assumed:
-            return self._assumed.pop(digest)
-        for files in self._remembered[len(self._places) :]:
-            self._places.append(files.places())
-        found = ((files, places[digest]) for files, places in zip(self._remembered, self._places, strict=True) if digest in places)
-        return next((files.about(at) for files, at in found), None)
+            return self._assumed[digest]
+        value = digest.value
+        return next(files.about(places[value]) for files, places in zip(self._remembered, self._places, strict=True) if value in places)
 
     def _read_again(self, assumed: Sequence[tuple[Blob, str]]) -> None:
         for (blob, source), taken in zip(assumed, self.take_files([source for _, source in assumed]), strict=True):
@@ -254,6 +257,8 @@ class Session:
             BlobMissing: this session did not take it.
         """
         row = self._rows.get(digest) or self._found_inside(digest)
+        if row is None and digest in self._safe:  # it was only assumed, and is held
+            row = self._ledger.find(self._domain, [digest]).get(digest)
         if row is None:
             raise BlobMissing(f"blob {digest} was not taken by this session: take it first")
         return row
@@ -381,7 +386,8 @@ class Session:
 
     def _is_there(self, row: BlobRecord, must_ask: bool) -> bool:
         """Are the bytes of a live row really there? Where asking is dear the ledger is believed about what rests in packs."""
-        if not (self._backend.is_near or must_ask or row.pack is None):  # what was put aside as wrong rests alone, or did
+        rests_alone = row.pack is None and not row.is_pack  # as what was put aside as wrong does, or did
+        if not (self._backend.is_near or must_ask or rests_alone):
             return True
         with suppress(BlobMissing):
             if row.is_whole(self._size(row)):

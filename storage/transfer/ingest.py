@@ -92,7 +92,7 @@ def _assume(
         return memory.blob(places[at] or 0), scan.source(scan.files[at].path)
 
     if known:
-        session.assume_all(Assumed(len(known), size, lambda: digests_of(memory.algorithm, [values[at] for at in known]), about))
+        session.assume_all(Assumed([values[at] for at in known], size, about))
         if progress is not None:
             progress(size)
 

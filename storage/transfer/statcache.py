@@ -18,10 +18,12 @@ written whole under a temporary name and renamed; of several writers the last wi
 import json
 import os
 import struct
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, pairwise
 from pathlib import Path
 
 import xxhash
@@ -36,6 +38,8 @@ TICK = 20_000_000
 """No clock of a local file system is coarser, in nanoseconds: kernels advance it 100 to 1000 times a second."""
 COARSE = 2_000_000_000
 """Allowed for where a time has no fraction (FAT, old ext and HFS+), and where another machine's clock may have set it."""
+_HARMLESS = 16
+"""When no more than one in so many is of a file that went or changed, they stay until there is something to add: they match nothing."""
 ROOTS = 200
 """Trees remembered in one directory; the longest unused are forgotten first."""
 
@@ -173,7 +177,7 @@ class Memory:
             return
         with suppress(OSError):
             noted, gone = self._trusted(), self._gone(under)
-            if gone or noted:
+            if noted or len(gone) * _HARMLESS > len(self._known.paths):
                 _write(self._path, self._name, _merged(self._known, gone, noted))
                 _forget_longest_unused(self._path.parent)
             elif self._known.paths:
@@ -230,22 +234,23 @@ def _merged(known: _Known, gone: Sequence[int], noted: dict[str, tuple[bytes, Bl
     stay = [
         b"".join(column[start * width : end * width] for start, end in runs) for width, column in zip(_WIDTHS, known.columns, strict=True)
     ]
-    new = {path: each for path, each in noted.items() if each[1].digest.algorithm == algorithm}
     paths = [path for start, end in runs for path in known.paths[start:end]]
-    if not new:
-        return _Known(algorithm, paths, (stay[0], stay[1], stay[2]))
-    paths += new
+    fresh = sorted(path for path, (_, blob) in noted.items() if blob.digest.algorithm == algorithm)
+    spans = list(pairwise((0, *(bisect_left(paths, path) for path in fresh), len(paths))))  # what stays before each, and after the last
+    rows = [noted[path] for path in fresh]
     added = (
-        [stamp for stamp, _ in new.values()],
-        [bytes(blob.digest) for _, blob in new.values()],
-        [bytes.fromhex(blob.checksum) for _, blob in new.values()],
+        [stamp for stamp, _ in rows],
+        [bytes(blob.digest) for _, blob in rows],
+        [bytes.fromhex(blob.checksum) for _, blob in rows],
     )
-    order = sorted(range(len(paths)), key=paths.__getitem__)
-    columns = []
-    for width, column, fresh in zip(_WIDTHS, stay, added, strict=True):
-        whole = b"".join([column, *fresh])
-        columns.append(b"".join([whole[place * width : (place + 1) * width] for place in order]))
-    return _Known(algorithm, [paths[place] for place in order], (columns[0], columns[1], columns[2]))
+    columns = [
+        b"".join(chain.from_iterable(zip([column[start * width : end * width] for start, end in spans], [*new, b""], strict=True)))
+        for width, column, new in zip(_WIDTHS, stay, added, strict=True)
+    ]
+    names = list(
+        chain.from_iterable((*paths[start:end], *new) for (start, end), new in zip(spans, [*((path,) for path in fresh), ()], strict=True))
+    )
+    return _Known(algorithm, names, (columns[0], columns[1], columns[2]))
 
 
 def _between(gone: Iterable[int], count: int) -> Iterator[tuple[int, int]]:

@@ -451,6 +451,26 @@ class LedgerContract:
         house.ledger.displace([replace(find(house, TWO), start=99), stale])
         assert PACK.digest == find(house, TWO).pack
 
+    def test_what_is_live_is_held(self, house: LedgerHouse) -> None:
+        """Held are blobs that are live in this domain, and told is the object each rests in; the others are left out, not inserted."""
+        live(house, ONE)
+        pack = packed(house, PACK, TWO)
+        house.ledger.pin(house.ledger.open_session(), house.domain, [THREE])
+        house.release(ONE.digest)
+        house.release(TWO.digest)
+        session = house.ledger.open_session()
+        held = house.ledger.hold(session, house.domain, [ONE.digest, TWO.digest, THREE.digest, OTHER.digest])
+
+        assert {ONE.digest: ONE, TWO.digest: pack.blob} == {digest: row.blob for digest, row in held.items()}
+        assert {ONE.digest: (BlobState.LIVE, False), TWO.digest: (BlobState.LIVE, True)} == {
+            digest: (row.state, row.is_pack) for digest, row in held.items()
+        }
+        assert set() == unreachable(house)
+        assert {} == dict(house.ledger.hold(session, "elsewhere", [ONE.digest]))
+        assert {} == dict(house.ledger.find(house.domain, [OTHER.digest]))
+        house.ledger.close_session(session)
+        assert {ONE.digest, TWO.digest} == unreachable(house)
+
     def test_segments_are_held_with_what_they_list(self, house: LedgerHouse) -> None:
         """Of some digests those that are segments of live content are pinned, each protecting what it lists; the others are left out."""
         session = house.ledger.open_session()

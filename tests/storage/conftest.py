@@ -17,6 +17,7 @@ from storage.digest import Digest
 from storage.layout import blob_key
 from storage.ledger import MemoryLedger
 from storage.manifest import Manifest
+from storage.transfer import statcache
 from storage.transfer.ingest import ingest_tree, store_manifest
 from storage.transfer.scan import scan
 from storage.transfer.statcache import StatCache
@@ -37,14 +38,15 @@ class Shelf:
         """Take a directory in and commit it."""
         with self.store.session() as session:
             entries = ingest_tree(scan(root), session, cache=self.trees)
-            manifest = store_manifest(entries, session).manifest
+            stored = store_manifest(entries, session)
+            manifest = stored.manifest
             session.publish()
             kept = [
                 manifest.digest,
                 *(segment.digest for segment in manifest.segments),
                 *(entry.digest for entry in entries if entry.digest),
             ]
-            self.ledger.commit(session.id, kept)
+            self.ledger.commit(session.id, kept, {segment: stored.inside(segment) for segment in stored.new})
             self.stored = session.stored
         return manifest
 
@@ -101,6 +103,18 @@ def tree(tmp_path: Path) -> Path:
     root = tmp_path / "tree"
     root.mkdir()
     return root
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hours have gone by for the clock of the file system; files that are there are old now."""
+    real = statcache._now
+
+    def now(directory: Path) -> tuple[int, int] | None:
+        instant = real(directory)
+        return instant and (instant[0], instant[1] + 7_200_000_000_000)
+
+    monkeypatch.setattr(statcache, "_now", now)
 
 
 @pytest.fixture

@@ -21,18 +21,6 @@ def cache(tmp_path: Path) -> StatCache:
     return StatCache(tmp_path / "cache/trees", "store")
 
 
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two hours have gone by for the clock of the file system; files that are there are old now."""
-    real = statcache._now
-
-    def now(directory: Path) -> tuple[int, int] | None:
-        instant = real(directory)
-        return instant and (instant[0], instant[1] + 2 * HOUR)
-
-    monkeypatch.setattr(statcache, "_now", now)
-
-
 def write(tree: Path, **files: str) -> None:
     for name, text in files.items():
         (tree / name).write_text(text)
