@@ -53,6 +53,8 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 _SYSTEMS: dict[tuple[object, ...], Any] = {}
 """File systems by process, patience, endpoint and credentials: a fork gets its own, because event loops and sockets do not survive one."""
+_RETIRED: list[Any] = []
+"""File systems whose credentials expired: other threads may be in the middle of a request, and connections close when they are idle."""
 _CONNECTING = threading.Lock()
 
 _PERMISSION = "permission was refused: check credentials and policy (s3:GetObject, s3:GetObjectVersion, s3:ListBucket)"
@@ -194,6 +196,7 @@ def read(response: Mapping[str, Any], size: int) -> bytes:
 def renew() -> None:
     """Forget this process's sessions, so that the next request reads the credentials anew."""
     with _CONNECTING:
+        _RETIRED.extend(_SYSTEMS.values())
         _SYSTEMS.clear()
 
 

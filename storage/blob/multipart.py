@@ -13,7 +13,7 @@ before a byte is sent.
 import json
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -59,11 +59,25 @@ class Upload:
         self._parts: dict[int, dict[str, Any]] = {}
         _write_note(note, {"key": key})
         try:
-            self._id = bucket.spend(key, self._create, writing=True)
-            _write_note(note, {"key": key, "upload": self._id})
+            self._id = self._begin()
         except BaseException:
-            abandon(bucket, note)
+            self.abort()
             raise
+
+    def _begin(self) -> str:
+        """The id, noted. The request ends even when whoever waits for it is interrupted: only then is known what there is to abort."""
+
+        def begin() -> str:
+            upload = self._bucket.spend(self.key, self._create, writing=True)
+            _write_note(self._note, {"key": self.key, "upload": upload})
+            return upload
+
+        with pool(1) as thread:
+            begun = thread.submit(begin)
+            try:
+                return begun.result()
+            finally:
+                wait([begun])
 
     def _create(self, number: int) -> str:
         """The id of a new upload. One that was begun and whose answer was lost is aborted first."""
