@@ -31,10 +31,7 @@ def s3_server() -> Iterator[Service]:
 @pytest.fixture
 def s3(s3_server: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The same service, with the environment pointing to it."""
-    for name in ("AWS_ENDPOINT_URL", "AWS_S3_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in {**s3_server.environment, "AWS_ENDPOINT_URL_S3": s3_server.url}.items():
-        monkeypatch.setenv(name, value)
+    s3_server.set_environment(monkeypatch)
     return s3_server
 
 

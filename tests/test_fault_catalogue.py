@@ -26,7 +26,7 @@ REQUIRED = [
     *rows("S", range(1, 12), 14, 16, 17),
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
-    *rows("G", 9, 12, 13, 14, range(17, 21), 22, 25, range(27, 30)),
+    *rows("G", 4, 9, range(12, 16), range(17, 21), 22, 25, range(27, 30)),
     *rows("R", range(1, 29)),
     *rows("S", 19),
     *rows("F", 16),

@@ -11,7 +11,11 @@ from typing import Any
 import pytest
 
 from storage.blob import endpoint
+from storage.blob import s3 as room
+from tests.faults.far import Far
 from tests.faults.mishap import PATIENCE
+from tests.faults.proxy import Proxy
+from tests.faults.s3 import Service, service
 
 _FAST = Path("/dev/shm")
 
@@ -25,6 +29,20 @@ def place(tmp_path: Path) -> Iterator[Path]:
     root = Path(tempfile.mkdtemp(prefix="lineage-faults-", dir=_FAST))
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def swift_server() -> Iterator[Service]:
+    """OpenStack Swift, whatever service the other tests speak to."""
+    with service("swift") as running:
+        yield running
+
+
+@pytest.fixture
+def swift(swift_server: Service, monkeypatch: pytest.MonkeyPatch) -> Service:
+    """The same service, with the environment pointing to it."""
+    swift_server.set_environment(monkeypatch)
+    return swift_server
 
 
 _CLIENTS: dict[tuple[bool, bool], dict[tuple[object, ...], Any]] = defaultdict(dict)
@@ -45,3 +63,19 @@ def client(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(endpoint, "_SYSTEMS", _CLIENTS[is_retrying, is_hasty])
 
     return choose
+
+
+@pytest.fixture(scope="session")
+def _bucket(s3_server: Service) -> str:
+    return s3_server.bucket()
+
+
+@pytest.fixture
+def make(s3: Service, s3_proxy: Proxy, _bucket: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Far]]:
+    """Make an empty store behind the proxy. Its requests come one after the other, in the same order each time."""
+    from moto.s3 import models
+
+    monkeypatch.setattr(models, "S3_UPLOAD_PART_MIN_SIZE", 1)
+    monkeypatch.setattr(room, "THREADS", 1)
+    yield lambda **more: Far.made(s3, _bucket, place, **more)
+    s3_proxy.forget()

@@ -27,8 +27,8 @@ PACKED = 1000
 ALONE = 20_000
 PART = 30_000
 SMALL = tuple(bytes([letter]) * 300 for letter in b"abc")
-CONTENT = (*SMALL, b"one by itself " * 1000, b"sent in parts " * 5000)
-"""Three that are packed, one that is not, and one of 70,000 bytes, which is sent in three parts."""
+CONTENT = (*SMALL, b"one by itself " * 1000, b"sent in parts " * 4000)
+"""Three that are packed, one that is not, and one of 56,000 bytes, which is sent in two parts."""
 
 ONCE = Budget(attempts=1)
 PATIENT = Budget(attempts=4, seconds=20, first=0.001, longest=0.01)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from tests.faults.proxy import Fault
 
-LATE = 0.6
+LATE = 0.3
 """Seconds an answer comes too late for a client that waits less than that."""
-PATIENCE = 0.25
+PATIENCE = 0.1
 """Seconds such a client waits."""
 
 

@@ -31,6 +31,13 @@ class Service:
     client: Any
     name: str
 
+    def set_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Programs find this service, and no setting of the person who runs the tests."""
+        for name in ("AWS_ENDPOINT_URL", "AWS_S3_ENDPOINT_URL", "AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in {**self.environment, "AWS_ENDPOINT_URL_S3": self.url}.items():
+            monkeypatch.setenv(name, value)
+
     @property
     def states_checksums(self) -> bool:
         """Does it say, unasked for, which checksum an object has?"""

@@ -15,7 +15,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -41,7 +40,7 @@ def running() -> Iterator[str]:
     """
     python = environment()
     folder = _folder()
-    errors = folder.with_suffix(".log")
+    errors = folder / "log"
     with errors.open("wb") as log:
         command = [str(python), "-P", "-W", "ignore", str(_SERVER), str(folder), str(os.getpid())]
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, stdin=subprocess.DEVNULL)
@@ -60,7 +59,6 @@ def running() -> Iterator[str]:
             server.wait()
         server.stdout.close()
         shutil.rmtree(folder, ignore_errors=True)
-        errors.unlink(missing_ok=True)
 
 
 def environment() -> Path:
@@ -94,7 +92,7 @@ def _cache() -> Path:
 
 
 def _folder() -> Path:
-    """A name for a folder that is not there yet, on a file system that keeps extended attributes."""
+    """A new folder, on a file system that keeps extended attributes."""
     for root in dict.fromkeys((Path(tempfile.gettempdir()), _cache())):
         root.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=root) as probe:
@@ -102,5 +100,5 @@ def _folder() -> Path:
                 os.setxattr(probe.name, "user.lineage", b"x" * 500)
             except (OSError, AttributeError):
                 continue
-        return root / f"swift-{uuid.uuid4().hex[:8]}"
+        return Path(tempfile.mkdtemp(prefix="swift-", dir=root))
     raise Unavailable("Swift keeps its metadata in extended attributes, and neither the temporary nor the cache directory has any")

@@ -5,20 +5,17 @@ to it, by a client that does not try again, so that each fault is felt; then wha
 """
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage.blob import s3 as room
 from storage.errors import Missing, StorageError
 from storage.upkeep.verify import verify_store
 from tests.faults.far import CONTENT, PATIENT, SMALL, Far
 from tests.faults.mishap import MISHAPS, Mishap
 from tests.faults.proxy import Proxy
-from tests.faults.s3 import Service
 
 DOOMED = (*SMALL, b"doomed by itself " * 100)
 KEPT = (b"kept " * 10, b"kept by itself " * 100)
@@ -108,22 +105,6 @@ WORKS = (
     Work("verify", Far.log, _verify, _after_verifying, changes=False),
     Work("remove", _to_remove, _remove, _after_removing),
 )
-
-
-@pytest.fixture(scope="module")
-def bucket(s3_server: Service) -> str:
-    return s3_server.bucket()
-
-
-@pytest.fixture
-def make(s3: Service, s3_proxy: Proxy, bucket: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Far]]:
-    """Make an empty store behind the proxy. Its requests come one after the other, in the same order each time."""
-    from moto.s3 import models
-
-    monkeypatch.setattr(models, "S3_UPLOAD_PART_MIN_SIZE", 1)
-    monkeypatch.setattr(room, "THREADS", 1)
-    yield lambda **more: Far.made(s3, bucket, place, **more)
-    s3_proxy.forget()
 
 
 def requests_of(work: Work, far: Far, proxy: Proxy) -> list[str]:
