@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lineage.actions.open import Engine
 from lineage.catalog import blob as blobs
 from lineage.model.errors import UsageError
+from storage.upkeep.rebuild import Rebuilt, rebuild
 from storage.upkeep.verify import Verification, verify_store
 
 
@@ -33,3 +34,12 @@ def verify(engine: Engine, *, quick: bool = False, deep: bool = False, progress:
     with engine.catalog.read() as c:
         problems += blobs.missing_blobs(c)
     return Checked(verify_store(engine.home.backend, engine.ledger, quick=quick, deep=deep, progress=progress), tuple(problems))
+
+
+def restore(engine: Engine, progress: Callable[[int], None] | None = None) -> Rebuilt:
+    """Blobs the catalogue has lost, or lost the place of, put back from the packs that say themselves what is in them.
+
+    Raises:
+        StoreFull, ReadOnlyStore, Unavailable: what was put back before stays.
+    """
+    return rebuild(engine.home.backend, engine.store, progress)

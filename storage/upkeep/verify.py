@@ -4,16 +4,14 @@
     (default)  … and its bytes have the recorded checksum (XXH3)
     deep       … and the digest they are named by
 
-A pack is read once, from its start to its end; its footer must agree with the ledger. Rot is found, put aside and told, one blob at a time;
+A pack is read once, from its start to its end, and lone objects once each; sizes come from the listing, so of a far place a quick look is
+a listing. What comes from far away is always compared with its digest. A pack's footer must agree with the ledger. Rot is found, put aside and told, one blob at a time;
 it never ends the verification and nothing is ever deleted. A pack that is damaged where no live blob rests is told too. Objects that the
 ledger knows nothing of are told too: a writer who was cut off left them, or a restored backup has forgotten them.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import chain
 from typing import Literal
 
 import xxhash
@@ -53,95 +51,114 @@ def verify_store(
     Raises:
         Unavailable: the place itself cannot be used; no conclusion was drawn from that.
     """
+    look = _Look(backend, ledger, quick=quick, deep=deep or not backend.is_near)
     # Keys before records: a writer's row is there before his object, so an object seen now without a row later is nobody's.
-    objects = list(backend.keys())
-    records, packs = list(ledger.records()), list(ledger.packs())
-
-    live = [record for record in records if record.state is BlobState.LIVE]
-    alone = ((record, _look(backend, ledger, record, quick=quick, deep=deep)) for record in live if record.pack is None)
-    found: dict[_Finding, list[BlobRecord]] = {"right": [], "missing": [], "corrupt": [], "gone": []}
-    for record, finding in chain(alone, _look_into_packs(backend, ledger, live, packs, quick=quick, deep=deep)):
-        found[finding].append(record)
+    sizes = dict(backend.keys())
+    checked = right = 0
+    wrong: dict[_Finding, list[BlobRecord]] = {"missing": [], "corrupt": []}
+    for record, finding in look.all(sizes):
+        if finding != "gone" and not record.is_pack:
+            checked += 1
+        right += record.blob.size if finding == "right" else 0
+        if finding in wrong:
+            wrong[finding].append(record)
         if progress is not None and not record.is_pack:
             progress(record.blob.size)
-    known = {record.key for record in (*records, *packs)}
-    orphans = tuple(sorted(key for key, _ in objects if key not in known))
-
-    checked = [record for finding in ("right", "missing", "corrupt") for record in found[finding] if not record.is_pack]
-    size = sum(record.blob.size for record in found["right"])
-    return Verification(len(checked), size, tuple(found["missing"]), tuple(found["corrupt"]), orphans)
+    return Verification(checked, right, tuple(wrong["missing"]), tuple(wrong["corrupt"]), tuple(sorted(sizes)))
 
 
-def _look(backend: Backend, ledger: Ledger, record: BlobRecord, *, quick: bool, deep: bool) -> _Finding:
-    try:
-        size = backend.size(record.key)
-        is_right = record.fits(size) and (quick or _is_right(backend.read(record.key), record.blob, deep=deep))
-    except BlobMissing:
-        return _absent(ledger, record)
-    return "right" if is_right else _wrong(backend, ledger, record, f"{size} bytes")
+class _Look:
+    """How each blob is looked at: what a listing said costs no request, an object is read in one, and one pack at a time is in memory."""
+
+    def __init__(self, backend: Backend, ledger: Ledger, *, quick: bool, deep: bool) -> None:
+        self.backend, self.ledger, self.quick, self.deep = backend, ledger, quick, deep
+
+    def all(self, sizes: dict[str, int]) -> Iterator[tuple[BlobRecord, _Finding]]:
+        """Each live blob and how it is; `sizes`, of all objects by key, then holds those the ledger knows nothing of."""
+        for record in self.ledger.records():
+            if record.pack is None:
+                size = sizes.pop(record.key, None)
+                if record.state is BlobState.LIVE:
+                    yield record, self._alone(record, size)
+        for pack in self.ledger.packs():
+            size = sizes.pop(pack.key, None)
+            members = self.ledger.members(pack)
+            if members:
+                yield from self._weighed(pack, members, size) if self.quick else self._read(pack, members)
+
+    def _size(self, record: BlobRecord, listed: int | None) -> int:
+        return self.backend.size(record.key) if listed is None else listed
+
+    def _alone(self, record: BlobRecord, listed: int | None) -> _Finding:
+        try:
+            if self.quick:
+                size = self._size(record, listed)
+                return "right" if record.fits(size) else self._wrong(record, f"{size} bytes")
+            is_right = _is_right(self.backend.read(record.key), record.blob, deep=self.deep)
+        except BlobMissing:
+            return self._absent(record)
+        return "right" if is_right else self._wrong(record, "other bytes")
+
+    def _weighed(self, pack: BlobRecord, members: Sequence[BlobRecord], listed: int | None) -> Iterator[tuple[BlobRecord, _Finding]]:
+        try:
+            size = self._size(pack, listed)
+        except BlobMissing:
+            yield from ((record, self._absent(record)) for record in members)
+            return
+        for record in members:
+            yield record, "right" if record.fits(size) else self._wrong(record, f"a pack of {size} bytes")
+        if not pack.fits(size):
+            yield pack, "corrupt"
+
+    def _read(self, pack: BlobRecord, members: Sequence[BlobRecord]) -> Iterator[tuple[BlobRecord, _Finding]]:
+        try:
+            data = whole(self.backend, pack.key)
+        except BlobMissing:
+            yield from ((record, self._absent(record)) for record in members)
+            return
+        for record in members:
+            part = data[record.start : record.start + record.blob.size]
+            is_right = record.fits(len(data)) and _is_right([part], record.blob, deep=self.deep)
+            yield record, "right" if is_right else self._wrong(record, f"{len(part)} other bytes")
+        if not _agrees(data, members):
+            yield pack, "corrupt"
+
+    def _absent(self, record: BlobRecord) -> _Finding:
+        return "missing" if self._is_live(record) else "gone"
+
+    def _wrong(self, record: BlobRecord, what: str) -> _Finding:
+        if not self._is_live(record):
+            return "gone"
+        if came_damaged(self.backend, record):
+            return "right"
+        condemned(self.backend, self.ledger, record, what)
+        return "corrupt"
+
+    def _is_live(self, record: BlobRecord) -> bool:
+        """Still the same live blob? A reclaim may have taken it since the records were listed."""
+        return self.ledger.find(record.domain, [record.blob.digest]).get(record.blob.digest) == record
 
 
-def _absent(ledger: Ledger, record: BlobRecord) -> _Finding:
-    return "missing" if _is_live(ledger, record) else "gone"
-
-
-def _wrong(backend: Backend, ledger: Ledger, record: BlobRecord, what: str) -> _Finding:
-    if not _is_live(ledger, record):
-        return "gone"
-    if came_damaged(backend, record):
-        return "right"
-    condemned(backend, ledger, record, what)
-    return "corrupt"
-
-
-def _look_into_packs(
-    backend: Backend, ledger: Ledger, live: Iterable[BlobRecord], packs: Iterable[BlobRecord], *, quick: bool, deep: bool
-) -> Iterator[tuple[BlobRecord, _Finding]]:
-    held: dict[str, list[BlobRecord]] = defaultdict(list)
-    for record in live:
-        if record.pack is not None:
-            held[record.key].append(record)
-    for pack in packs:
-        if members := held.get(pack.key):
-            look = _weigh_pack if quick else partial(_read_pack, deep=deep)
-            yield from look(backend, ledger, pack, members)
-
-
-def _weigh_pack(backend: Backend, ledger: Ledger, pack: BlobRecord, members: list[BlobRecord]) -> Iterator[tuple[BlobRecord, _Finding]]:
-    try:
-        size = backend.size(pack.key)
-    except BlobMissing:
-        yield from ((record, _absent(ledger, record)) for record in members)
-        return
-    for record in members:
-        yield record, "right" if record.fits(size) else _wrong(backend, ledger, record, f"a pack of {size} bytes")
-    if not pack.fits(size):
-        yield pack, "corrupt"
-
-
-def _read_pack(
-    backend: Backend, ledger: Ledger, pack: BlobRecord, members: list[BlobRecord], *, deep: bool
-) -> Iterator[tuple[BlobRecord, _Finding]]:
-    try:
-        data = memoryview(b"".join(backend.read(pack.key)))
-    except BlobMissing:
-        yield from ((record, _absent(ledger, record)) for record in members)
-        return
-    for record in members:
-        part = data[record.start : record.start + record.blob.size]
-        is_right = record.fits(len(data)) and _is_right([part], record.blob, deep=deep)
-        yield record, "right" if is_right else _wrong(backend, ledger, record, f"{len(part)} other bytes")
-    if not _agrees(data, members):
-        yield pack, "corrupt"
+def whole(backend: Backend, key: str) -> memoryview:
+    """All the bytes of a pack, by one read. Raises: BlobMissing."""
+    data = bytearray()
+    for piece in backend.read(key):
+        data += piece
+    return memoryview(data)
 
 
 def _agrees(data: memoryview, members: Iterable[BlobRecord]) -> bool:
     """Does the pack say itself what the ledger says is in it?"""
     try:
-        stated = read_footer(lambda start, length: bytes(data[start : start + length]), len(data))
+        stated = stated_members(data)
     except Corrupt:
         return False
     return {Member(record.blob, record.start) for record in members} <= set(stated)
+
+
+def stated_members(data: memoryview) -> Sequence[Member]:
+    """What a pack says itself is in it. Raises: Corrupt."""
+    return read_footer(lambda start, length: bytes(data[start : start + length]), len(data))
 
 
 def _is_right(pieces: Iterable[Buffer], blob: Blob, *, deep: bool) -> bool:
@@ -150,12 +167,8 @@ def _is_right(pieces: Iterable[Buffer], blob: Blob, *, deep: bool) -> bool:
         for piece in pieces:
             hasher.update(piece)
         return hasher.blob() == blob
-    checksum = xxhash.xxh3_128()
+    checksum, size = xxhash.xxh3_128(), 0
     for piece in pieces:
         checksum.update(piece)
-    return checksum.hexdigest() == blob.checksum
-
-
-def _is_live(ledger: Ledger, record: BlobRecord) -> bool:
-    """Still the same live blob? A reclaim may have taken it since the records were listed."""
-    return ledger.find(record.domain, [record.blob.digest]).get(record.blob.digest) == record
+        size += len(piece)
+    return (size, checksum.hexdigest()) == (blob.size, blob.checksum)

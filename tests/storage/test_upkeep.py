@@ -1,16 +1,22 @@
 """Verification finds what is wrong and destroys nothing; a reclaim frees what nobody needs and nothing else."""
 
 import errno
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
+from storage.blob.memory import MemoryBackend
+from storage.blob.pack import PACKED
+from storage.blob.store import Store
 from storage.digest import Blob, Digest
 from storage.errors import Refused, Unavailable
-from storage.ledger import BlobState
+from storage.ledger import BlobState, MemoryLedger
+from storage.upkeep.rebuild import Rebuilt, rebuild
 from storage.upkeep.reclaim import REASONS, carry_out, plan
 from storage.upkeep.verify import Verification, verify_store
-from tests.storage.conftest import ALONE, Shelf
+from tests.storage.conftest import ALONE, TOGETHER, Shelf
 
 
 def release(shelf: Shelf, *digests: Digest) -> None:
@@ -204,3 +210,125 @@ class TestReclaim:
         shelf.ledger.forget(doomed)
 
         assert b"old" == shelf.store.read(old)
+
+
+class TestRebuild:
+    @pytest.mark.fault("H15", "I-31")
+    @TOGETHER
+    def test_what_the_ledger_has_lost_is_put_back(self, shelf: Shelf) -> None:
+        """Blobs of a pack that the ledger forgot, or lost the place of, are found in the pack by its footer, and read again."""
+        contents = [b"one", b"two", b"three", b"four"]
+        one, two, three, four = shelf.put_together(*contents)
+        forgotten = shelf.ledger.rows.pop(("d", one))
+        shelf.ledger.displace([shelf.ledger.rows["d", two]])
+        before = shelf.ledger.rows["d", three]
+        assert [two] == [record.blob.digest for record in verify_store(shelf.backend, shelf.ledger).missing]
+        told: list[int] = []
+        done = rebuild(shelf.backend, lambda _: shelf.store, told.append)
+
+        assert Rebuilt(1, 2, 6) == done
+        assert [forgotten.pack_size] == told
+        assert contents == [shelf.store.read(digest) for digest in (one, two, three, four)]
+        assert (before, True) == (shelf.ledger.rows["d", three], verify_store(shelf.backend, shelf.ledger).is_sound)
+        assert 0 == rebuild(shelf.backend, lambda _: shelf.store).blobs
+        assert [] == shelf.ledger.open_sessions() + shelf.leftovers()
+
+    @pytest.mark.fault("H15", "I-02")
+    @TOGETHER
+    def test_only_what_is_right_is_put_back(self, shelf: Shelf) -> None:
+        """A rotten blob stays lost, and a pack whose footer is damaged is named; nothing is removed."""
+        one, two = shelf.put_together(b"one", b"two")
+        [other] = shelf.put(b"other")
+        shelf.rot(one, 5)
+        for digest in (one, two):
+            shelf.ledger.rows.pop(("d", digest))
+        pack = shelf.object(other)
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:-3])
+        keys = dict(shelf.backend.keys())
+        done = rebuild(shelf.backend, lambda _: shelf.store)
+
+        assert (1, 3, (shelf.ledger.rows["d", other].key,)) == (done.blobs, done.bytes, done.unreadable)
+        assert (False, b"two") == (shelf.store.has(one), shelf.store.read(two))
+        assert keys.items() <= dict(shelf.backend.keys()).items()
+
+    @TOGETHER
+    def test_a_whole_pack_that_was_lost(self, shelf: Shelf) -> None:
+        """With an empty ledger every blob that is in a pack comes back, and what no version holds goes with the next reclaim."""
+        digests = shelf.put_together(*[b"%d" % number for number in range(50)])
+        shelf.ledger.rows.clear()
+        shelf.ledger.containers.clear()
+        assert 50 == rebuild(shelf.backend, lambda _: shelf.store).blobs
+
+        assert [b"%d" % number for number in range(50)] == [shelf.store.read(digest) for digest in digests]
+        shelf.ledger.reachable.clear()
+        carry_out(plan(shelf.ledger), shelf.backend, shelf.ledger, empty_ok=True)
+        assert [] == list(shelf.ledger.records())
+
+    @TOGETHER
+    def test_a_sound_store_is_left_alone(self, shelf: Shelf, effects: list[tuple[str, str]]) -> None:
+        """Where nothing was lost nothing is written."""
+        shelf.put_together(b"one", b"two")
+        effects.clear()
+
+        assert Rebuilt(1) == rebuild(shelf.backend, lambda _: shelf.store)
+        assert [] == effects
+
+
+class Asked(MemoryBackend):
+    """A far place that counts what it is asked."""
+
+    is_near = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+
+    def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
+        self.asked.append("read")
+        return super().read(key, start, length)
+
+    def size(self, key: str) -> int:
+        self.asked.append("size")
+        return super().size(key)
+
+    def keys(self, prefix: str = "") -> Iterator[tuple[str, int]]:
+        self.asked.append("keys")
+        return super().keys(prefix)
+
+
+@pytest.mark.parametrize(
+    ("how", "expected"), [({"quick": True}, {"keys": 1}), ({}, {"keys": 1, "read": 4}), ({"deep": True}, {"keys": 1, "read": 4})]
+)
+def test_few_requests(how: dict[str, bool], expected: dict[str, int]) -> None:
+    """Of a far place a quick look is one listing; a full one reads each pack and each lone object once, whatever is in them."""
+    backend, ledger = Asked(), MemoryLedger()
+    store = Store(backend, ledger, "d")
+    for turn in range(2):
+        with store.session() as session:
+            taken = [session.take_bytes(b"%d %d" % (turn, number)).digest for number in range(200)]
+            taken.append(session.take_bytes(bytes(PACKED + 1 + turn)).digest)
+            session.publish()
+            ledger.commit(session.id, taken)
+    backend.asked.clear()
+    found = verify_store(backend, ledger, **how)
+
+    assert (402, True) == (found.checked, found.is_sound)
+    assert expected == Counter(backend.asked)
+
+
+@pytest.mark.fault("H08", "H14")
+def test_what_comes_from_far_is_compared_with_its_digest() -> None:
+    """Where store and ledger agree on wrong bytes of a far blob, a plain verification tells."""
+    backend, ledger = Asked(), MemoryLedger()
+    store = Store(backend, ledger, "d")
+    with store.session() as session:
+        digest = session.take_bytes(b"right").digest
+        session.publish()
+        ledger.commit(session.id, [digest])
+    [key] = backend.objects
+    backend.objects[key] = backend.objects[key].replace(b"right", b"wrong")
+    row = ledger.rows["d", digest]
+    ledger.rows["d", digest] = replace(row, blob=Blob(digest, 5, Blob.of(b"wrong").checksum))
+
+    assert [digest] == [record.blob.digest for record in verify_store(backend, ledger).corrupt if not record.is_pack]

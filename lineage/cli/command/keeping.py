@@ -132,23 +132,30 @@ def verify(
     shell: Shell,
     quick: Annotated[bool, typer.Option("--quick", help="Look at presence and size alone, and read no content.")] = False,  # an option
     deep: Annotated[bool, typer.Option("--deep", help="Compare every byte with the digest it is named by, too.")] = False,  # an option
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="First put back what the catalogue lost and a pack still holds.")
+    ] = False,  # an option
 ) -> Exit:
     """Read everything that is stored and the catalogue, and say what is missing or wrong. Nothing is deleted.
 
-    Ends with exit code 3 when there is damage. --quick and --deep exclude each other.
+    Ends with exit code 3 when there is damage. --quick and --deep exclude each other. With --rebuild every pack is asked what is in it,
+    and what proves right and is lost is stored again.
 
     Examples:
       lineage verify
       lineage verify --quick
       lineage verify --deep --json
+      lineage verify --rebuild
     """
     if quick and deep:
         raise UsageError("--quick looks at sizes alone and --deep at every byte: say one of them, or neither")
     with shell.engine() as engine, shell.progress("verify") as progress:
+        put_back = checking.restore(engine).blobs if rebuild else 0
         checked = checking.verify(engine, quick=quick, deep=deep, progress=progress)
     found = checked.store
     document = {
         "ok": checked.ok,
+        "put_back": put_back,
         "checked": found.checked,
         "bytes": found.bytes,
         "missing": [str(each.blob.digest) for each in found.missing],
@@ -161,6 +168,7 @@ def verify(
     rows += [("catalogue", problem) for problem in checked.catalog]
     orphans = f"; {text.counted(len(found.orphans), 'object')} without a record, left by a writer that was cut off" if found.orphans else ""
     verdict = "all is right" if checked.ok else "there is damage"
-    told = f"{text.counted(found.checked, 'blob')}, {text.size(found.bytes)} checked: {verdict}{orphans}"
+    again = f"; {text.counted(put_back, 'blob')} put back" if rebuild else ""
+    told = f"{text.counted(found.checked, 'blob')}, {text.size(found.bytes)} checked: {verdict}{again}{orphans}"
     shell.answer(document, *([table("damage", "what", rows=rows)] if rows else []), told)
     return Exit.OK if checked.ok else Exit.DAMAGE

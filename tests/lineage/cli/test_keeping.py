@@ -157,6 +157,20 @@ def test_a_quick_look_sees_sizes_alone(lineage: Caller, data: Path) -> None:
     assert 3 == lineage("verify", "--quick").code
 
 
+@pytest.mark.fault("H15")
+def test_what_the_catalogue_lost_is_put_back(lineage: Caller, data: Path, engine: Engine) -> None:
+    """A blob whose place was forgotten is missing until --rebuild finds it in its pack; then it is read and downloaded again."""
+    lineage("put", data, "-n", "me/toys/cats")
+    displaced = [row for row in engine.ledger.records() if row.pack is not None]
+    engine.ledger.displace(displaced)
+    assert 3 == lineage("verify").code
+    ended = lineage("verify", "--rebuild", "--json")
+
+    assert (0, True, len(displaced)) == (ended.code, ended.json["ok"], ended.json["put_back"])
+    assert 0 == lineage("get", "me/toys/cats").code
+    assert 0 == lineage("verify", "--rebuild", "--json").json["put_back"]
+
+
 def test_quick_and_deep_exclude_each_other(lineage: Caller, engine: Engine) -> None:
     """One looks at less than usual, the other at more: both at once is a wrong call, here and in a program."""
     ended = lineage("verify", "--quick", "--deep")
