@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import storage.blob.s3
 from storage.blob.bucket import Bucket
 from storage.blob.budget import Budget
 from storage.blob.local import LocalBackend
@@ -116,8 +117,10 @@ class TestWriting:
         assert b"a" == content(backend.read(key))
 
     @pytest.mark.fault("R11")
-    def test_a_condition_that_is_ignored_is_found_out(self, backend: S3Backend, s3_proxy: Proxy) -> None:
+    def test_a_condition_that_is_ignored_is_found_out(self, backend: S3Backend, s3: Service, s3_proxy: Proxy) -> None:
         """A service that writes over what stands there in spite of the condition is noticed when the place is claimed."""
+        if s3.name != "moto":
+            pytest.skip("a service that checks signatures does not let a signed header be taken away on the way")
         s3_proxy.plan(Fault("PUT", times=FOREVER, without="If-None-Match"))
         claim(backend, "ab" * 16, "blake3", str(backend))
         [key] = put(backend, b"first")
@@ -321,9 +324,11 @@ class TestRemoving:
     """Many at once, and each accounted for."""
 
     @pytest.mark.fault("G12")
-    def test_many_keys_are_few_requests(self, backend: S3Backend, s3: Service, s3_proxy: Proxy) -> None:
-        """2,500 keys go in three requests."""
-        keys = [key_of(b"%d" % number) for number in range(2500)]
+    def test_many_keys_are_few_requests(self, backend: S3Backend, s3: Service, s3_proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Each request names as many as one may, 1,000; 100 are enough to see the third one."""
+        assert 1000 == storage.blob.s3.BULK
+        monkeypatch.setattr(storage.blob.s3, "BULK", 100)
+        keys = [key_of(b"%d" % number) for number in range(250)]
         s3.fill(backend.bucket.name, [backend.bucket.name_of(key) for key in keys])
         assert dict.fromkeys(keys) == dict.fromkeys(dict(backend.keys()))
         s3_proxy.forget()

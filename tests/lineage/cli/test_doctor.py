@@ -85,6 +85,8 @@ def test_the_stores_own_bucket_is_tried_too(lineage: Caller, s3: Service, data: 
 @pytest.mark.fault("R11")
 def test_what_a_service_does_not_honour_is_told(lineage: Caller, s3: Service, s3_proxy: Proxy) -> None:
     """A condition that is ignored and a bulk delete that is refused are notes: bytes are right without them."""
+    if s3.name != "moto":
+        pytest.skip("a service that checks signatures does not let a signed header be taken away on the way")
     s3_proxy.plan(Fault("PUT", times=FOREVER, without="If-None-Match"), Fault("?delete", times=FOREVER, status=501, code="NotImplemented"))
     answer = lineage("doctor", f"s3://{s3.bucket()}", "--json")
     told = findings(answer)
