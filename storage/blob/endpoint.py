@@ -16,7 +16,6 @@ import os
 import threading
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -146,6 +145,8 @@ class Refusal(Exception):
 
 def skew_of(headers: Mapping[str, str]) -> float | None:
     """By how many seconds the clock of whoever sent these headers is ahead of this machine's; None where they do not say."""
+    from email.utils import parsedate_to_datetime  # loads much that only this needs
+
     try:
         return (parsedate_to_datetime(headers["date"]) - datetime.now(UTC)).total_seconds()
     except (KeyError, ValueError, TypeError):

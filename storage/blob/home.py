@@ -20,6 +20,7 @@ from storage.blob.local import LocalBackend
 from storage.blob.owner import Directory, Owned, admit, adopt, owner
 from storage.blob.remote import RemoteBackend
 from storage.blob.s3 import S3Backend
+from storage.blob.spool import Spool
 from storage.digest import ALGORITHMS, DEFAULT_ALGORITHM
 from storage.errors import InvalidDigest, InvalidStore, UnknownFormat
 from storage.layout import FORMAT_FILE, StoreFormat
@@ -146,5 +147,6 @@ def owned(location: Location, near: LocalBackend, stated: StoreFormat) -> Owned:
     if location.scheme == "file":
         directory = LocalBackend(Path("/") / location.path, near.sealed)
         return Owned(directory, Directory(directory.root), stated.store, stated.algorithm, near.sealed)
-    kept = S3Backend(Bucket(location.root, location.path), near) if location.scheme == "s3" else RemoteBackend(location, near)
+    spool = Spool(near.root, near.sealed)
+    kept = S3Backend(Bucket(location.root, location.path), spool) if location.scheme == "s3" else RemoteBackend(location, spool)
     return Owned(kept, kept, stated.store, stated.algorithm, near.sealed)

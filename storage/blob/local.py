@@ -141,6 +141,8 @@ class LocalBackend(Backend):
     """See the top of this file; `sealed` is the reason why nothing may be written, if there is one."""
 
     is_near = True
+    piece: type[LocalStaged] = LocalStaged
+    """What is staged is one of these."""
 
     def __init__(self, root: Path, sealed: str = "") -> None:
         self.root = Path(root).absolute()
@@ -156,7 +158,7 @@ class LocalBackend(Backend):
         with disk.refusals(path):
             while True:
                 with suppress(FileNotFoundError):
-                    return LocalStaged(path, disk.create(path), self._clones)
+                    return self.piece(path, disk.create(path), self._clones)
                 # Not made yet, or removed by a publish of the same session just now.
                 if not self.root.is_dir():
                     raise self._gone()

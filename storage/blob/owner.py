@@ -150,7 +150,7 @@ class Owned(Backend):
 
     def __init__(self, backend: Backend, premises: Premises, store: str, algorithm: str, sealed: str = "") -> None:
         self.backend, self.premises = backend, premises
-        self.is_near = backend.is_near
+        self.is_near, self.largest = backend.is_near, backend.largest
         self._store, self._algorithm, self._sealed = store, algorithm, sealed
         self._sure: int | None = None
         """The process that looked."""

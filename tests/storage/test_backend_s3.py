@@ -43,7 +43,21 @@ def backend(s3: Service, bucket: str, tmp_path: Path) -> S3Backend:  # noqa: ARG
 
 
 class TestS3(BackendContract):
-    pass
+    @pytest.mark.fault("S14")
+    def test_a_forked_child_uses_the_same_handle(self, backend: S3Backend) -> None:
+        """A child of a fork publishes and reads through the handle it inherited, and its parent goes on."""
+        put(backend, b"before")
+        child = os.fork()
+        if not child:
+            try:
+                put(backend, b"child", session="child")
+                os._exit(0 if b"before" == content(backend.read(key_of(b"before"))) else 1)
+            finally:
+                os._exit(2)
+
+        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        assert b"child" == content(backend.read(key_of(b"child")))
+        assert [key_of(b"after")] == put(backend, b"after")
 
 
 def where(backend: S3Backend, key: str) -> dict[str, str]:

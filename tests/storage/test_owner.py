@@ -11,7 +11,7 @@ from storage.blob.home import Home
 from storage.blob.local import LocalBackend
 from storage.errors import InvalidStore, PackageMissing, ReadOnlyStore, RemoteUnavailable, UnknownFormat
 from storage.location import Location
-from tests.contracts.backend import content, put, staged
+from tests.contracts.backend import content, key_of, put, staged
 from tests.faults.s3 import Service
 
 Place = Callable[[], str]
@@ -36,6 +36,25 @@ def test_a_home_remembers_where_its_bytes_are(url: str, tmp_path: Path) -> None:
     assert b"data" == content(again.backend.read(key))
     assert not (tmp_path / "home/objects").exists()
     assert [] == list((tmp_path / "home/staging").glob("*") if (tmp_path / "home/staging").exists() else [])
+
+
+def test_nothing_that_waits_to_be_sent_is_flushed(url: str, tmp_path: Path, effects: list[tuple[str, str]]) -> None:
+    """A far place makes durable; a mounted disk is flushed like any other."""
+    backend = Home.create_or_open(tmp_path / "home", store=url).backend
+    staged(backend, b"first").drop()  # the place is claimed, which writes
+    effects.clear()
+    with backend.stage("s") as piece:
+        piece.write(b"data")
+    piece.hurry()
+    piece.flush()
+    backend.publish([(piece, key_of(b"data"))])
+
+    assert url.startswith("file") == any(effect.startswith("fsync") for effect, _ in effects)
+
+
+def test_the_largest_object_is_known(url: str, tmp_path: Path) -> None:
+    """Whoever takes in a file can ask before he sends it."""
+    assert (5 << 40 if url.startswith("s3") else None) == Home.create_or_open(tmp_path / "home", store=url).backend.largest
 
 
 def test_another_url_is_refused(url: str, tmp_path: Path) -> None:
