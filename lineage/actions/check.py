@@ -5,14 +5,14 @@ what it learnt. What could not be found out changes nothing: a network that is d
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 from lineage.actions.open import Engine
 from lineage.actions.walk import walk
 from lineage.catalog import reference as references
 from lineage.catalog import version as versions_
+from lineage.catalog.column import chunks
 from lineage.model.artifact import VersionRecord
 from lineage.model.edge import Direction
 from lineage.model.node import NodeId
@@ -21,16 +21,15 @@ from storage.errors import StorageError
 from storage.manifest import decode_segment
 from storage.transfer import reference
 
-BATCH = 10_000
-"""Pinned objects asked about before what was found is written."""
+BATCH = 200
+"""Answers that come in before they are written: who interrupts a check loses no more."""
 SEGMENTS = 100
 """Segments looked through before their references are written."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """An object about which nothing could be found out, and why."""
+    """An object, or by its digest a piece of a manifest, about which nothing could be found out, and why."""
 
     uri: str
     reason: str
@@ -57,34 +56,36 @@ class CheckReport:
         return not self.astray and not self.unknown
 
 
-def check(engine: Engine, versions: Iterable[int] | None = None, *, progress: Progress | None = None) -> CheckReport:
-    """Look at every reference of these versions, or of all live ones. `progress` is told how many of how many are done.
+def check(engine: Engine, versions: Iterable[int] | None = None, *, progress: Callable[[int], None] | None = None) -> CheckReport:
+    """Look at every reference of these versions, or of all live ones. `progress` is told how many more are done.
 
     Requests grow with pages of listings where a listing shows that all is well, else with pinned objects; an object that several versions
     pin is asked about once.
     """
     wanted = _wanted(engine, versions)
-    _read_segments(engine, wanted)
+    unknown = _read_segments(engine, wanted)
     with engine.catalog.read() as c:
         asked = references.of_versions(c, wanted)
 
     counts: Counter[str] = Counter()
-    unknown: list[Unknown] = []
-    for start in range(0, len(asked), BATCH):
-        found, failed = _ask(asked[start : start + BATCH], partial(_tell, progress, start, len(asked)))
-        counts.update(found.values())
-        unknown += failed
+    for answers in chunks(_answers(asked), BATCH):
+        found = [(each.id, str(answer)) for each, answer in answers if not isinstance(answer, StorageError)]
+        counts.update(state for _, state in found)
+        unknown += [Unknown(each.pin.uri, str(answer)) for each, answer in answers if isinstance(answer, StorageError)]
         with engine.catalog.tx() as c:
-            references.settle(c, found.items(), engine.now)
+            references.settle(c, found, engine.now)
+        if progress is not None:
+            progress(len(answers))
 
     with engine.catalog.tx() as c:
         references.forget(c)
     return CheckReport(len(wanted), len(asked), dict(counts), tuple(findings(engine, wanted)), tuple(unknown))
 
 
-def _tell(progress: Progress | None, before: int, total: int, done: int) -> None:
-    if progress is not None:
-        progress(before + done, total)
+def _answers(asked: Sequence[ReferenceRecord]) -> Iterator[tuple[ReferenceRecord, reference.Standing | StorageError]]:
+    named = {each.id: each for each in asked}
+    for number, answer in reference.standings(reference.Asked(each.id, each.pin, each.size) for each in asked):
+        yield named[number], answer
 
 
 def _wanted(engine: Engine, versions: Iterable[int] | None) -> list[int]:
@@ -94,30 +95,23 @@ def _wanted(engine: Engine, versions: Iterable[int] | None) -> list[int]:
         return references.live_versions(c)
 
 
-def _read_segments(engine: Engine, versions: Sequence[int]) -> None:
-    """Note the references of segments nobody has looked through yet; each is read once in its life."""
+def _read_segments(engine: Engine, versions: Sequence[int]) -> list[Unknown]:
+    """Note the references of segments nobody has looked through yet; each is read once in its life. Answers with those that cannot be."""
+    unknown: list[Unknown] = []
     with engine.catalog.read() as c:
         unread = list(references.unread(c, versions))
     for start in range(0, len(unread), SEGMENTS):
         part = unread[start : start + SEGMENTS]
-        read = [(number, digest, decode_segment(engine.store(domain).read(digest))) for number, domain, digest in part]
+        read = []
+        for number, domain, digest in part:
+            try:
+                read.append((number, digest, decode_segment(engine.store(domain).read(digest))))
+            except StorageError as error:  # the others are still checked; whose this is stays unchecked, and is said to be
+                unknown.append(Unknown(str(digest), f"a piece of a manifest cannot be read: {error}"))
         with engine.catalog.tx() as c:
             for number, digest, entries in read:
                 references.add_segment(c, number, digest, entries)
-
-
-def _ask(asked: Sequence[ReferenceRecord], progress: Callable[[int], None]) -> tuple[dict[int, str], list[Unknown]]:
-    """The state of each that could be found out, and why the others could not."""
-    named = {each.id: each for each in asked}
-    found: dict[int, str] = {}
-    unknown: list[Unknown] = []
-    for number, answer in reference.standings(reference.Asked(each.id, each.pin, each.size) for each in asked):
-        if isinstance(answer, StorageError):
-            unknown.append(Unknown(named[number].pin.uri, str(answer)))
-        else:
-            found[number] = str(answer)
-        progress(len(found) + len(unknown))
-    return found, unknown
+    return unknown
 
 
 def findings(engine: Engine, versions: Iterable[int]) -> list[Finding]:

@@ -295,3 +295,15 @@ def test_references_load_no_client_before_one_is_needed() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
 
     assert "[]" == done.stdout.strip()
+
+
+def test_something_else_in_a_files_place_has_drifted(tmp_path: Path) -> None:
+    """A directory or a pipe is not the file that was pinned, and opening it keeps nobody waiting."""
+    (tmp_path / "f").write_text("x")
+    (entry,) = reference.pin(f"file://{tmp_path}/f")
+    (tmp_path / "f").unlink()
+    os.mkfifo(tmp_path / "f")
+    assert Standing.DRIFTED is standing(entry)
+    (tmp_path / "f").unlink()
+    (tmp_path / "f").mkdir()
+    assert Standing.DRIFTED is standing(entry)

@@ -41,14 +41,7 @@ def check(
     with shell.engine() as engine:
         wanted = _wanted(shell, engine, path or [])
         with shell.progress("check", counts=True) as progress:
-            told = [0]
-
-            def tell(done: int, _total: int) -> None:
-                if progress is not None:
-                    progress(done - told[0])
-                    told[0] = done
-
-            found = checking.check(engine, None if wanted is None else [each.id for each in wanted], progress=tell)
+            found = checking.check(engine, None if wanted is None else [each.id for each in wanted], progress=progress)
         affected = checking.affected(engine, {each.version_id for each in found.astray}) if downstream else []
         document: dict[str, Any] = {
             "ok": found.is_good,

@@ -85,6 +85,8 @@ def check(pin: Pin, size: int | None) -> Standing:
             return Standing.OK if _digest(source, expected.algorithm) == expected else Standing.DRIFTED
     except ReferenceMissing:
         return Standing.MISSING
+    except UnsupportedFile:
+        return Standing.DRIFTED  # a directory or a pipe stands where the file was
 
 
 def path_of(uri: str) -> str:

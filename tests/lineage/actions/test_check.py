@@ -8,6 +8,7 @@ import pytest
 
 from lineage.actions import check, delete, log, use, walk
 from lineage.actions.reclaim import plan_reclaim, reclaim
+from lineage.catalog import reference as references
 from lineage.model.artifact import VersionRecord
 from lineage.model.edge import Direction
 from lineage.model.node import NodeId
@@ -168,6 +169,40 @@ def test_a_place_that_answers_nobody_is_not_asked_a_thousand_times(shop: Shop, p
 
     assert (100, {"unverifiable": 1}) == (len(report.unknown), report.states)
     assert survey.WORKERS == sum(uri.startswith("ftp:") for uri in asked)
+
+
+def test_an_interrupted_check_keeps_what_it_learnt(shop: Shop, pinned: Pinned, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C in the middle: the answers that came before are written, the others are as they were."""
+    monkeypatch.setattr(check, "BATCH", 1)
+    version = pinned("raw", files.as_uri())
+    (files / "a").write_text("ONE")
+    (files / "b").write_text("TWO")
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        check.check(shop.engine, progress=interrupt)
+    assert ["a"] == [each.path for each in check.findings(shop.engine, [version.id])]
+    assert ["a", "b"] == [each.path for each in check.check(shop.engine).astray]
+
+
+@pytest.mark.fault("I-31")
+def test_a_manifest_that_cannot_be_read_keeps_nobody_else_from_being_checked(shop: Shop, pinned: Pinned, files: Path) -> None:
+    """It is told by its digest, its version stays unchecked, the others are checked."""
+    broken, whole = pinned("broken", f"{files.as_uri()}/a"), pinned("whole", f"{files.as_uri()}/b")
+    with shop.engine.catalog.read() as c:
+        ((_, domain, digest),) = references.unread(c, [broken.id])
+    record = shop.engine.store(domain).locate([digest])[digest]
+    path = shop.root / record.key
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(data.replace(b"outside/a", b"outside/x"))
+
+    report = check.check(shop.engine)
+
+    assert ({"ok": 1}, [str(digest)]) == (report.states, [each.uri for each in report.unknown])
+    assert [broken.id] == check.never_checked(shop.engine, [broken.id, whole.id])
 
 
 def test_segments_are_looked_through_once(shop: Shop, pinned: Pinned, files: Path, monkeypatch: pytest.MonkeyPatch) -> None:
