@@ -23,13 +23,13 @@ HOUR = 3_600_000_000_000
 
 @pytest.fixture
 def manifest(shelf: Shelf, tree: Path) -> Manifest:
-    """300 files in three directories, and an executable one."""
+    """300 files in three directories, and an executable one; what lists them is in memory."""
     for number in range(300):
         path = tree / f"d{number % 3}" / f"{number:03}"
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"%d" % number)
     (tree / "d0/000").chmod(0o755)
-    return shelf.log(tree)
+    return build(shelf.log(tree)).manifest
 
 
 @pytest.fixture
