@@ -69,8 +69,7 @@ def checkout(
     memory = memory or StatCache().recall(destination, store.domain)
     with Destination(destination) as tree:
         survey = Survey(tree, memory)
-        for entry in entries:
-            survey.look(entry)
+        survey.look_at(entries)
         survey.refuse(entries, probe)
         tree.trim()
         tree.create()

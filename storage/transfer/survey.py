@@ -16,16 +16,20 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterable
 from enum import IntEnum
+from itertools import islice
 from operator import eq
 from pathlib import Path
 
 import xxhash
 
-from storage.entry import Entry, Kind, check_path, check_tree, printable, unportable
+from storage.entry import Entry, Kind, check_paths, check_tree, printable, unportable
 from storage.errors import DestinationRefused, InvalidManifest, listed
 from storage.transfer.claim import is_dead, owner_of
 from storage.transfer.destination import Destination
 from storage.transfer.statcache import Memory, stamp_of
+
+_TOGETHER = 1000
+"""Entries whose names are judged together."""
 
 
 class Standing(IntEnum):
@@ -38,7 +42,7 @@ class Standing(IntEnum):
 
 
 class Survey:
-    """See the top of this file: `look` at all entries, in path order, then `refuse`."""
+    """See the top of this file: `look_at` all entries, in path order, then `refuse`."""
 
     def __init__(self, tree: Destination, memory: Memory) -> None:
         self.tree, self.memory = tree, memory
@@ -60,28 +64,33 @@ class Survey:
             Kind.REFERENCE: self._replaceable,
         }
 
-    def look(self, entry: Entry) -> Standing:
-        """How the place of the next entry stands.
+    def look_at(self, entries: Iterable[Entry]) -> None:
+        """Find out how the places of these stand, which come after all that were looked at before.
 
         Raises:
-            InvalidPath, InvalidManifest: no manifest may hold it there.
+            InvalidPath, InvalidManifest: no manifest may hold them there.
         """
-        path = check_path(entry.path)
-        if entry.target is not None:
-            check_path(entry.target)
-        order = entry.order
+        waiting = iter(entries)
+        while some := list(islice(waiting, _TOGETHER)):
+            check_paths([entry.path for entry in some])
+            check_paths([entry.target for entry in some if entry.target is not None])
+            for entry in some:
+                self.standings.append(self._look(entry))
+
+    def _look(self, entry: Entry) -> Standing:
+        path = entry.path
+        order = path.encode()
         if order <= self._last:
             raise InvalidManifest(f"entry {path!r} is there twice, or out of order: log the content again")
         self._last = order
         self._names.append(_folded(path))
 
         parent, _, name = path.rpartition("/")
-        standing = Standing.ABSENT
-        if self._is_reached(parent):
-            standing = self._stands(entry, parent, name)
+        if not (self._above[-1][1] if parent == self._above[-1][0] else self._is_reached(parent)):
+            return Standing.ABSENT
+        standing = self._stands(entry, parent, name)
         if standing is Standing.RIGHT:
             self.right += entry.size or 0
-        self.standings.append(standing)
         return standing
 
     def _stands(self, entry: Entry, parent: str, name: str) -> Standing:

@@ -15,6 +15,8 @@ from storage.errors import Corrupt
 from storage.manifest import Manifest, build
 from storage.transfer import landing, selection, statcache
 from storage.transfer.checkout import Report, checkout
+from storage.transfer.ingest import ingest_tree
+from storage.transfer.scan import scan
 from storage.transfer.statcache import Memory, StatCache, stamp_of
 from tests.storage.conftest import Shelf
 
@@ -103,6 +105,21 @@ class TestUnchanged:
             assert Report(kept=300) == checkout(manifest, shelf.store, tree, memory=memory)
             assert expected == len([path for path in below(calls, "open") if path.isdigit()])
             assert [] == below(calls, "rename")
+
+    def test_logging_it_again_costs_a_look(
+        self, shelf: Shelf, manifest: Manifest, tmp_path: Path, trees: StatCache, calls: dict[str, list[str]]
+    ) -> None:
+        """What a checkout wrote and nobody changed is known when the directory is logged: no file is opened, and it is the same version."""
+        out = tmp_path / "out"
+        checkout(manifest, shelf.store, out, memory=trees.recall(out, "d"))
+        (out / "d1/100").write_bytes(b"XXX")
+        calls.clear()
+        with shelf.store.session() as session:
+            entries = {entry.path: entry.digest for entry in ingest_tree(scan(out), session, cache=trees)}
+
+        opened = [path for path in calls["open"] if Path(path).is_relative_to(out) and Path(path).is_file()]
+        assert [str(out / "d1/100")] == opened
+        assert {entry.path: entry.digest for entry in manifest} | {"d1/100": Digest.of(b"XXX")} == entries
 
     @pytest.mark.fault("H17", "E04")
     def test_a_wrong_file_is_never_taken_for_right(self, shelf: Shelf, manifest: Manifest, tmp_path: Path, trees: StatCache) -> None:

@@ -141,10 +141,12 @@ class TestOnce:
             (tree / f"{number}").write_bytes(noise(100, number))
         (tree / "large").write_bytes(LARGE)
         with site.store.session() as session:
-            built = store_manifest(ingest_tree(scan(tree), session), session)
+            entries = ingest_tree(scan(tree), session)
+            stored = store_manifest(entries, session).manifest
             session.publish()
-            site.ledger.commit(session.id, list(built.blobs) + [entry.digest for entry in built.manifest if entry.digest])
-        manifest = replace(built.manifest, read=site.store.read)
+            inside = [segment.digest for segment in stored.segments] + [entry.digest for entry in entries if entry.digest]
+            site.ledger.commit(session.id, [stored.digest, *inside])
+        manifest = replace(stored, read=site.store.read)
         first = checkout(manifest, site.store, tmp_path / "one")
         site.backend.cut_off()
 
