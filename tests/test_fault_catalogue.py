@@ -21,7 +21,7 @@ def rows(letter: str, *numbers: int | range) -> list[str]:
 
 REQUIRED = [
     *rows("N", range(1, 23)),
-    *rows("F", range(1, 7), 8, range(10, 16), 18, 19),
+    *rows("F", range(1, 7), range(8, 16), 17, 18, 19),
     *rows("H", 1, range(3, 16), 17, 18),
     *rows("S", range(1, 12), 14, 16, 17),
     *rows("D", range(1, 9), range(11, 15), 16),

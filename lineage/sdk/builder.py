@@ -20,6 +20,7 @@ from lineage.sdk.progress import progress
 from lineage.sdk.terminal import termlog, termwarn
 from storage.entry import canonical_path, printable
 from storage.transfer import reference
+from storage.transfer.collector import paused
 from storage.transfer.ingest import ingest_tree
 from storage.transfer.scan import Follow, scan
 
@@ -98,8 +99,10 @@ class Builder:
         found = scan(Path(local_path), follow=follow)
         with progress(f"adding {local_path}", found.size) as advance:
             entries = ingest_tree(found, draft.session, prefix=under, cache=draft.trees, is_trusted=not skip_cache, progress=advance)
-        draft.put(entries, overwrite=merge)
-        draft.local.update((f"{under}/{file.path}" if under else file.path, found.source(file.path)) for file in found.files)
+        with paused():
+            draft.put(list(entries), overwrite=merge)
+            names = (f"{under}/{file.path}" for file in found.files) if under else (file.path for file in found.files)
+            draft.local.update(zip(names, found.sources(), strict=True))
         for skipped in found.skipped:
             termlog(f"left out {skipped.path}: {skipped.reason}")
 

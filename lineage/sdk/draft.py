@@ -6,9 +6,7 @@ spellings. Nothing of a draft exists for anybody else until `log_version` has co
 """
 
 import os
-import unicodedata
-from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,89 +17,11 @@ from lineage.model.names import check_collection, check_type
 from lineage.model.retention import Policy
 from lineage.sdk.manifest import wandb_algorithm
 from lineage.sdk.terminal import termwarn
+from lineage.sdk.tree import Tree
 from storage.blob.session import Session
 from storage.blob.store import Store
 from storage.entry import Entry, Kind, canonical_path, check_path, printable
-from storage.errors import Missing, listed
 from storage.transfer.statcache import StatCache
-
-
-class Tree:
-    """Entries by path, judged one by one as they come; `storage.entry.check_tree` judges them again as a whole."""
-
-    def __init__(self) -> None:
-        self.entries: dict[str, Entry] = {}
-        self._spelled: dict[str, str] = {}
-        self._above: Counter[str] = Counter()
-        """Directories that follow from the entries, with how many each stands above."""
-
-    def put(self, entries: Sequence[Entry], *, overwrite: bool = False) -> list[Entry]:
-        """Hold all of `entries`, and answer with those that replaced another.
-
-        Raises:
-            UsageError: listing every path that cannot be, or that is taken by other content; nothing was changed.
-        """
-        problems = [problem for entry in entries if (problem := self._problem(entry, overwrite=overwrite))]
-        if problems:
-            raise UsageError(f"{len(problems)} of {len(entries)} entries cannot be added:{listed(problems)}")
-        undo = [(entry, self.entries.get(entry.path)) for entry in entries]
-        replaced = [entry for entry, old in undo if old is not None and old != entry]
-        for position, entry in enumerate(entries):
-            problem = self._problem(entry, overwrite=overwrite)  # against those just put, too
-            if problem:
-                for fresh, old in reversed(undo[:position]):
-                    self._set(fresh.path, old)
-                raise UsageError(f"entries cannot be added together: {problem}")
-            self._set(entry.path, entry)
-        return replaced
-
-    def _problem(self, entry: Entry, *, overwrite: bool) -> str | None:
-        path, old = entry.path, self.entries.get(entry.path)
-        if old is not None:
-            return (
-                None
-                if overwrite or old == entry
-                else f"{printable(path)} holds other content already: pass overwrite=True (to add_dir, merge=True) to replace it"
-            )
-        other = self._spelled.get(unicodedata.normalize("NFC", path))
-        if other is not None:
-            return f"{printable(path)} and {printable(other)} are one name in two Unicode spellings (NFC): rename one"
-        if path in self._above:
-            return f"{printable(path)} is a directory already: it cannot be a {entry.kind} too"
-        parent = next((above for above in _parents(path) if above in self.entries), None)
-        return f"{printable(path)} lies below {printable(parent)}, which is a {self.entries[parent].kind}" if parent else None
-
-    def _set(self, path: str, entry: Entry | None) -> None:
-        if path in self.entries and entry is None:
-            del self.entries[path]
-            self._spelled.pop(unicodedata.normalize("NFC", path), None)
-            self._above.subtract(_parents(path))
-            self._above += Counter()
-        elif entry is not None:
-            if path not in self.entries:
-                self._above.update(_parents(path))
-            self.entries[path] = entry
-            self._spelled[unicodedata.normalize("NFC", path)] = path
-
-    def remove(self, path: str) -> list[str]:
-        """Forget the entry at `path`, or all below it; answer with their paths.
-
-        Raises:
-            Missing: nothing is there.
-        """
-        under = path.rstrip("/") + "/"
-        gone = [path] if path in self.entries else [held for held in self.entries if held.startswith(under)]
-        if not gone:
-            raise Missing(f"the artifact holds nothing at {printable(path)}: it has {len(self.entries)} entries")
-        for held in gone:
-            self._set(held, None)
-        return gone
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
 
 
 class Draft:

@@ -77,6 +77,11 @@ class Scan:
         """Where the file is that was found under `path`."""
         return self.elsewhere.get(path) or os.path.join(self.root, path)
 
+    def sources(self) -> list[str]:
+        """Where each of the files is."""
+        base, elsewhere = os.path.join(self.root, ""), self.elsewhere
+        return [elsewhere.get(file[0]) or base + file[0] for file in self.files] if elsewhere else [base + file[0] for file in self.files]
+
 
 _ORDER: tuple[type[StorageError], ...] = (UnsupportedFile, UnsafeLink, Unreadable, InvalidPath)
 """Which error is raised when there are offenders of several kinds; its message lists them all."""

@@ -2,7 +2,9 @@
 
 import os
 import random
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -249,6 +251,32 @@ class TestManifests:
                     store_manifest(one_by_one(wrong), session, is_ordered=True)
             with pytest.raises(InvalidManifest, match="out of order"):
                 store_manifest(reversed(entries), session, is_ordered=True)
+
+
+@pytest.mark.fault("F09")
+@pytest.mark.timeout(60)
+def test_a_file_cut_off_while_it_is_read(shelf: Shelf, tree: Path) -> None:
+    """Cutting a file that is being read ends in an error or in content it really had, never in a signal: nothing is mapped."""
+    size = 3 << 20
+    path = tree / "busy"
+    path.write_bytes(bytes(size))
+    done = threading.Event()
+
+    def cut() -> None:
+        while not done.is_set():
+            os.truncate(path, 0)
+            os.truncate(path, size)
+
+    thread = threading.Thread(target=cut)
+    thread.start()
+    try:
+        for _ in range(10):
+            with shelf.store.session() as session, suppress(SourceChanged):
+                [entry] = ingest_tree(scan(tree), session)
+                assert entry.digest in (Digest.of(bytes(size)), Digest.of(b""))
+    finally:
+        done.set()
+        thread.join()
 
 
 @pytest.mark.fault("F10")
