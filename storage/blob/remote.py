@@ -194,8 +194,12 @@ class RemoteBackend(Backend):
         try:
             with self._told(check_key(key), writing=True):
                 system.info(f"{root}/{key}")
-                system.makedirs(f"{root}/{QUARANTINE}", exist_ok=True)
-                system.mv(f"{root}/{key}", aside)
+                if self.is_whole:
+                    system.cp_file(f"{root}/{key}", aside)
+                    system.rm_file(f"{root}/{key}")
+                else:
+                    system.makedirs(f"{root}/{QUARANTINE}", exist_ok=True)
+                    system.mv(f"{root}/{key}", aside)
         except BlobMissing:
             return False
         return True
@@ -207,7 +211,7 @@ class RemoteBackend(Backend):
         except BlobMissing:
             return False
         with self._told(key, writing=True):
-            system.makedirs(f"{root}/{QUARANTINE}", exist_ok=True)
+            self._make(system, f"{root}/{QUARANTINE}")
             system.pipe_file(f"{root}/{QUARANTINE}/{key.replace('/', '.')}.{start}.{secrets.token_hex(4)}", data)
         return True
 
@@ -262,8 +266,13 @@ class RemoteBackend(Backend):
         if only_new and self.read_mark() is not None:
             return
         with self._refusals(OWNER_FILE, writing=True):
-            system.makedirs(root, exist_ok=True)
+            self._make(system, root)
             system.pipe_file(f"{root}/{OWNER_FILE}", text)
+
+    def _make(self, system: Any, directory: str) -> None:
+        """The directory is there. An object store has none, and would make a bucket for it, which is its owner's to make."""
+        if not self.is_whole:
+            system.makedirs(directory, exist_ok=True)
 
     def learn(self, *, is_conditional: bool) -> None:
         """Nothing here depends on it."""
