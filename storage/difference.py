@@ -6,7 +6,8 @@
     renamed    the same content under another path, told once, at its new path
 
 Segments are compared by digest first: one that both manifests have is neither read nor decoded, so what a comparison costs follows what
-differs, never how much there is. What is left of both sides is merged in path order. Which paths were renamed is known only when all of
+differs, never how much there is. What is left of both sides is merged in path order, byte by byte where it is the same: only entries that
+differ are decoded. Which paths were renamed is known only when all of
 the difference was seen: a small one is kept while it is looked at, a large one is gone through again, and only what came and went under
 one identity is remembered. Not for bytes: that two files differ is told here, how they differ is nobody's business but theirs.
 """
@@ -15,13 +16,18 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import islice
 
 from storage.entry import Entry, Kind
-from storage.manifest import Manifest, Segment, decode_segment
+from storage.manifest import Manifest
+from storage.segment import Segment, decode_entries, encoded_path, entry_end, first_entry
 
 KEPT = 20_000
 """Changes that are kept between two looks at a difference; one with more of them is read again instead."""
+_TOGETHER = 1000
+"""Entries decoded at a time."""
+_STEP = 64
+"""Bytes compared first: about half an entry."""
 
 
 class What(StrEnum):
@@ -140,35 +146,92 @@ class Difference:
 
     def _raw(self) -> Iterator[Change]:
         before, after = Counter(self.before.segments), Counter(self.after.segments)
-        return _merged(_entries(self.before, before - after), _entries(self.after, after - before))
+        return _decoded(_merged(_Side(self.before, before - after), _Side(self.after, after - before)))
 
     def tally(self) -> Tally:
         return Tally.of(self)
 
 
-def _entries(manifest: Manifest, wanted: Counter[Segment]) -> Iterator[Entry]:
-    """The entries of those segments of `manifest` that are `wanted`, in path order."""
-    for segment in manifest.segments:
-        if wanted[segment] > 0:
-            yield from decode_segment(manifest.read(segment.digest))
+class _Side:
+    """The encoded entries of some segments of a manifest, one segment in memory; `at` is where the next entry begins."""
+
+    def __init__(self, manifest: Manifest, wanted: Counter[Segment]) -> None:
+        self._manifest = manifest
+        self._waiting = iter([segment.digest for segment in manifest.segments if wanted[segment] > 0])
+        self.data, self.at = b"", 0
+
+    def has_next(self) -> bool:
+        while self.at >= len(self.data):
+            digest = next(self._waiting, None)
+            if digest is None:
+                return False
+            self.data = self._manifest.read(digest)
+            self.at = first_entry(self.data)
+        return True
+
+    def look(self) -> bytes:
+        return self.data[self.at : entry_end(self.data, self.at)]
+
+    def take(self) -> bytes:
+        entry = self.look()
+        self.at += len(entry)
+        return entry
 
 
-def _merged(before: Iterator[Entry], after: Iterator[Entry]) -> Iterator[Change]:
-    """What differs between two runs of entries. Text sorts as its UTF-8 bytes do, which is the order of manifests."""
-    old, new = next(before, None), next(after, None)
-    while old is not None and new is not None:
-        if old.path == new.path:
-            if old != new:
-                yield Change(new.path, old, new)
-            old, new = next(before, None), next(after, None)
-        elif old.path < new.path:
-            yield Change(old.path, old, None)
-            old = next(before, None)
+def _merged(before: _Side, after: _Side) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """What differs between two runs of encoded entries, path by path; what they have in common is passed over, unseen."""
+    while before.has_next() and after.has_next():
+        shared = _shared(before, after)
+        if shared:
+            before.at += shared
+            after.at += shared
+            continue
+        path, other = encoded_path(before.look()), encoded_path(after.look())
+        yield before.take() if path <= other else None, after.take() if other <= path else None
+    while before.has_next():
+        yield before.take(), None
+    while after.has_next():
+        yield None, after.take()
+
+
+def _shared(before: _Side, after: _Side) -> int:
+    """Bytes of the whole entries with which both sides go on alike. An encoded entry says where it ends, so both end at the same place."""
+    common = _common(before, after)
+    stop = before.at + common
+    if stop == len(before.data) or after.at + common == len(after.data):
+        return common
+    end = before.at
+    while (ahead := entry_end(before.data, end)) <= stop:
+        end = ahead
+    return end - before.at
+
+
+def _common(before: _Side, after: _Side) -> int:
+    """Bytes with which both sides go on alike: found by comparing more and more of them at once, then less and less."""
+    most = min(len(before.data) - before.at, len(after.data) - after.at)
+    found, step = 0, _STEP
+    while step:
+        if found + step <= most and _are_equal(before, after, found, found + step):
+            found += step
+            step *= 2
         else:
-            yield Change(new.path, None, new)
-            new = next(after, None)
-    yield from (Change(entry.path, entry, None) for entry in chain([old] if old else [], before))
-    yield from (Change(entry.path, None, entry) for entry in chain([new] if new else [], after))
+            step //= 2
+    return found
+
+
+def _are_equal(before: _Side, after: _Side, start: int, stop: int) -> bool:
+    return before.data[before.at + start : before.at + stop] == after.data[after.at + start : after.at + stop]
+
+
+def _decoded(pairs: Iterator[tuple[bytes | None, bytes | None]]) -> Iterator[Change]:
+    """The changes that pairs of encoded entries are, decoded many at a time."""
+    while part := list(islice(pairs, _TOGETHER)):
+        before, after = (iter(decode_entries([each for each in side if each is not None])) for side in zip(*part, strict=True))
+        for old, new in part:
+            was, now = None if old is None else next(before), None if new is None else next(after)
+            there = now or was
+            if there is not None:
+                yield Change(there.path, was, now)
 
 
 def _identity(entry: Entry) -> int | None:

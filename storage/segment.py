@@ -247,6 +247,43 @@ def _decode_files(data: bytes) -> list[Entry] | None:
     return file_entries(paths, digests_of(algorithm, [value.decode() for value in values]), sizes, map(bool, executables))
 
 
+_SIZED, _BARE = b"\1" + _TEXT.to_bytes(4, "big"), b"\0\0"
+"""What stands in the encoding of a file before its digest and after it."""
+
+
+def first_entry(data: bytes) -> int:
+    """Where the first encoded entry of a segment begins. Raises: InvalidManifest, when the bytes are no segment's."""
+    source = Reader(data, _TAG)
+    source.number()
+    return source.at
+
+
+def entry_end(data: bytes, at: int) -> int:
+    """Where the encoded entry ends that begins at `at`. Equal bytes are equal entries: what two segments share need not be decoded.
+
+    Raises:
+        InvalidManifest: the bytes end in the middle of it, or it is no entry.
+    """
+    rest = at + _HEAD.size + int.from_bytes(data[at + 1 : at + _HEAD.size], "big")
+    end = rest + _FILE.size
+    if end <= len(data) and data[rest] == 0 and data[rest + 11 : rest + 16] == _SIZED and data[end - 2 : end] == _BARE:
+        return end
+    source = Reader(data, _TAG)
+    source.at = at
+    _decode_entry(source)
+    return source.at
+
+
+def encoded_path(encoded: bytes) -> bytes:
+    """The path of an encoded entry: these sort as the entries do."""
+    return encoded[_HEAD.size : _HEAD.size + int.from_bytes(encoded[1 : _HEAD.size], "big")]
+
+
+def decode_entries(encoded: Sequence[bytes]) -> list[Entry]:
+    """The entries that some encoded ones are, in their order. Raises: as `decode_segment`."""
+    return decode_segment(b"".join((_TAG, len(encoded).to_bytes(8, "big"), *encoded)))
+
+
 def _decode_entry(source: Reader) -> Entry:
     path = source.text() or ""
 

@@ -2,12 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from storage import difference
+from storage import manifest as format_
 from storage.difference import Change, Difference, Tally, What
 from storage.digest import Digest
 from storage.entry import Entry, Pin
@@ -132,20 +134,39 @@ def test_the_tally_counts_paths_and_bytes() -> None:
 
 
 PATHS = st.sampled_from([f"{folder}{name}" for folder in ("", "a/", "b/", "é/", "\U0001f600/", "\ufffd/") for name in "pqrst"])
-TREES = st.dictionaries(PATHS, st.tuples(st.integers(0, 3), st.integers(0, 2), st.booleans()), max_size=20)
+CONTENTS = st.one_of(
+    st.builds(lambda content, size, flag: ("file", content, size, flag), st.integers(0, 3), st.integers(0, 2), st.booleans()),
+    st.sampled_from([("directory",), ("link", "p"), ("link", "a/q"), ("reference", "s3://b/k", "e"), ("reference", "s3://b/k", None)]),
+)
+TREES = st.dictionaries(PATHS, CONTENTS, max_size=20)
 
 
-@given(TREES, TREES, st.sampled_from([1, 3, 1000]))
+def made(path: str, what: tuple[Any, ...]) -> Entry:
+    ways: dict[str, Callable[..., Entry]] = {
+        "file": lambda content, size, flag: file(path, content, size, executable=flag),
+        "directory": lambda: Entry.directory(path),
+        "link": lambda target: Entry.link(path, target),
+        "reference": lambda uri, etag: Entry.reference(path, Pin(uri, etag), 3),
+    }
+    return ways[what[0]](*what[1:])
+
+
+@given(TREES, TREES, st.sampled_from([1, 3, 1000]), st.sampled_from([1, 2, 3, 1000]))
 def test_the_changes_lead_from_one_to_the_other(
-    before: dict[str, tuple[int, int, bool]], after: dict[str, tuple[int, int, bool]], kept: int
+    before: dict[str, tuple[Any, ...]], after: dict[str, tuple[Any, ...]], kept: int, longest: int
 ) -> None:
-    """Applied to the earlier entries they give the later ones, each path once, in path order; kept in memory or read again."""
-    old, new = (
-        {path: file(path, content, size, executable=flag) for path, (content, size, flag) in tree.items()} for tree in (before, after)
-    )
+    """Applied to the earlier entries they give the later ones, each path once, in path order; however the entries are cut, kept in memory
+    or read again, and decoded many at a time or one by one.
+    """
+    old, new = ({path: made(path, what) for path, what in tree.items()} for tree in (before, after))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(difference, "KEPT", kept)
-        changes = between(old.values(), new.values())
+        patch.setattr(difference, "_TOGETHER", kept)
+        patch.setattr(format_, "SHORTEST", longest)
+        patch.setattr(format_, "LONGEST", longest)
+        manifests = [build(tree.values()).manifest for tree in (old, new)]
+        changes = list(Difference(*manifests))
+    assert [-(-len(tree) // longest) for tree in (old, new)] == [len(manifest.segments) for manifest in manifests] or longest > 3
 
     left = dict(old)
     for change in changes:
@@ -205,6 +226,16 @@ def test_only_segments_that_differ_are_read(count: int) -> None:
         assert len(set(side.read)) == len(side.read) <= 110
         assert not shared & set(side.read)
         assert len(side.read) == len(side.manifest.segments) - len(shared)
+
+
+def test_only_what_differs_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of thousands of entries in the segments that differ no more than the changes themselves: the rest is compared as it lies there."""
+    decoded: list[int] = []
+    decode = difference.decode_entries
+    monkeypatch.setattr(difference, "decode_entries", lambda encoded: decoded.append(len(encoded)) or decode(encoded))
+    entries = many(20_000)
+    found = list(Difference(build(entries).manifest, build(changed_in(entries, 9)).manifest))
+    assert 9 <= len(found) <= sum(decoded) <= 2 * len(found)
 
 
 def test_a_large_difference_is_read_again_instead_of_kept(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,8 +30,10 @@ TREES = st.sets(st.lists(NAMES, min_size=1, max_size=4).map("/".join), max_size=
 def test_it_is_the_tree_that_the_paths_spell(paths: set[str], longest: int) -> None:
     """Every directory lists what lies directly in it, however the entries are cut into segments; what is not there is not found."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(format_, "SHORTEST", longest)
         patch.setattr(format_, "LONGEST", longest)
         tree = listing(paths)
+    assert -(-len(paths) // longest) == len(tree.manifest.segments)
     folders = {"", *(path.rpartition("/")[0] for path in paths)}
     folders |= {folder[:at] for folder in folders for at, letter in enumerate(folder) if letter == "/"}
     for folder in folders:
