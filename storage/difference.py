@@ -7,16 +7,18 @@
 
 Segments are compared by digest first: one that both manifests have is neither read nor decoded, so what a comparison costs follows what
 differs, never how much there is. What is left of both sides is merged in path order, byte by byte where it is the same: only entries that
-differ are decoded. Which paths were renamed is known only when all of
-the difference was seen: a small one is kept while it is looked at, a large one is gone through again, and only what came and went under
-one identity is remembered. Not for bytes: that two files differ is told here, how they differ is nobody's business but theirs.
+differ are decoded. Which paths were renamed is known only when all of the difference was seen: a small one is kept while it is looked at, a
+large one is gone through again, and of what came and went only numbers are remembered, and the old paths of what was renamed. Not for
+bytes: that two files differ is told here, how they differ is nobody's business but theirs.
 """
 
-from collections import Counter, deque
+from array import array
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import count, islice
+from typing import NamedTuple
 
 from storage.entry import Entry, Kind
 from storage.manifest import Manifest
@@ -51,8 +53,7 @@ ASPECTS: dict[str, Callable[[Entry], object]] = {
 """What of an entry can change while it stays the same entry → how to look at it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """One path that differs: the entry as it was, as it is, or both. `path` is where it is now; of what was removed, where it was."""
 
     path: str
@@ -126,16 +127,19 @@ class Difference:
 
     def __iter__(self) -> Iterator[Change]:
         look = self._repeatable()
-        moved = _moved(look())
-        if not moved:
+        origins = _origins(look())
+        if max(origins, default=_NONE) == _NONE:
             yield from look()
             return
-        old_paths = _paired(look(), moved)
-        gone = {before.path for before in old_paths.values()}
+        old = _Old(look(), origins)
+        removals, additions = count(), count()
         for change in look():
-            if change.path in old_paths and change.before is None:
-                yield Change(change.path, old_paths[change.path], change.after)
-            elif change.path not in gone or change.after is not None:
+            if change.after is None:
+                if not old.has(next(removals)):
+                    yield change
+            elif change.before is None and (number := origins[next(additions)]) != _NONE:
+                yield Change(change.path, old.entry(number, change.after), change.after)
+            else:
                 yield change
 
     def _repeatable(self) -> Callable[[], Iterator[Change]]:
@@ -153,44 +157,46 @@ class Difference:
 
 
 class _Side:
-    """The encoded entries of some segments of a manifest, one segment in memory; `at` is where the next entry begins."""
+    """The encoded entries of some segments of a manifest, one segment in memory: `entry` is the next, which begins at `at`."""
 
     def __init__(self, manifest: Manifest, wanted: Counter[Segment]) -> None:
         self._manifest = manifest
         self._waiting = iter([segment.digest for segment in manifest.segments if wanted[segment] > 0])
-        self.data, self.at = b"", 0
+        self.data, self.at, self.entry = b"", 0, b""
+        self.pass_over(0)
 
-    def has_next(self) -> bool:
+    def pass_over(self, size: int) -> None:
+        """Go on behind so many bytes of whole entries; behind the last of all `entry` is empty."""
+        self.at += size
         while self.at >= len(self.data):
             digest = next(self._waiting, None)
             if digest is None:
-                return False
+                self.entry = b""
+                return
             self.data = self._manifest.read(digest)
             self.at = first_entry(self.data)
-        return True
-
-    def look(self) -> bytes:
-        return self.data[self.at : entry_end(self.data, self.at)]
+        self.entry = self.data[self.at : entry_end(self.data, self.at)]
 
     def take(self) -> bytes:
-        entry = self.look()
-        self.at += len(entry)
+        """The next entry, passed over."""
+        entry = self.entry
+        self.pass_over(len(entry))
         return entry
 
 
 def _merged(before: _Side, after: _Side) -> Iterator[tuple[bytes | None, bytes | None]]:
     """What differs between two runs of encoded entries, path by path; what they have in common is passed over, unseen."""
-    while before.has_next() and after.has_next():
-        shared = _shared(before, after)
-        if shared:
-            before.at += shared
-            after.at += shared
+    while before.entry and after.entry:
+        if before.entry == after.entry:
+            shared = _shared(before, after)
+            before.pass_over(shared)
+            after.pass_over(shared)
             continue
-        path, other = encoded_path(before.look()), encoded_path(after.look())
+        path, other = encoded_path(before.entry), encoded_path(after.entry)
         yield before.take() if path <= other else None, after.take() if other <= path else None
-    while before.has_next():
+    while before.entry:
         yield before.take(), None
-    while after.has_next():
+    while after.entry:
         yield None, after.take()
 
 
@@ -234,35 +240,75 @@ def _decoded(pairs: Iterator[tuple[bytes | None, bytes | None]]) -> Iterator[Cha
                 yield Change(there.path, was, now)
 
 
-def _identity(entry: Entry) -> int | None:
-    """A number that equal content shares; `None` for what is nothing but a path: links, directories, and files without a byte."""
+# ── what was renamed ──────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+_NONE = -1
+"""The number of no removal."""
+
+
+def _identity(entry: Entry) -> tuple[int, int]:
+    """Two numbers that equal content shares; zeros for what is nothing but a path: links, directories, and files without a byte."""
+    if entry.kind is Kind.REFERENCE:
+        return hash((entry.pin, entry.size)), hash((entry.size, entry.pin))
     if entry.kind is Kind.FILE and entry.size:
-        return hash((entry.digest, entry.size))
-    return hash((entry.pin, entry.size)) if entry.kind is Kind.REFERENCE else None
+        return hash((entry.digest, entry.size)), hash((entry.size, entry.digest))
+    return 0, 0
 
 
-def _is_same(one: Entry, other: Entry) -> bool:
-    return (one.kind, one.digest, one.size, one.pin) == (other.kind, other.digest, other.size, other.pin)
+class _Identities:
+    """The identities of removals or of additions, numbered in path order: sixteen bytes each, whatever the entries take."""
+
+    def __init__(self) -> None:
+        self.first, self.second = array("q"), array("q")
+
+    def add(self, entry: Entry) -> None:
+        first, second = _identity(entry)
+        self.first.append(first)
+        self.second.append(second)
+
+    def sorted(self) -> list[int]:
+        """The numbers of those that have an identity, equal ones together and in path order."""
+        return sorted((number for number, first in enumerate(self.first) if first), key=self.first.__getitem__)
 
 
-def _moved(changes: Iterable[Change]) -> set[int]:
-    """The identities that went from one path and came to another."""
-    went, came = set[int | None](), set[int | None]()
+def _origins(changes: Iterable[Change]) -> "array[int]":
+    """For each addition the number of the removal it is a rename of, or none: of several with one content the first is the first's."""
+    went, came = _Identities(), _Identities()
     for change in changes:
         if change.after is None and change.before is not None:
-            went.add(_identity(change.before))
+            went.add(change.before)
         elif change.before is None and change.after is not None:
-            came.add(_identity(change.after))
-    return {each for each in went & came if each is not None}
+            came.add(change.after)
+    origins = array("q", [_NONE]) * len(came.first)
+    olds, news = iter(went.sorted()), iter(came.sorted())
+    old, new = next(olds, None), next(news, None)
+    while old is not None and new is not None:
+        one, other = went.first[old], came.first[new]
+        if one == other and went.second[old] == came.second[new]:
+            origins[new] = old
+        old, new = next(olds, None) if one <= other else old, next(news, None) if other <= one else new
+    return origins
 
 
-def _paired(changes: Iterable[Change], moved: set[int]) -> dict[str, Entry]:
-    """New path → the entry that was renamed to it: of several with one content the first goes with the first, in path order."""
-    went: dict[int, deque[Entry]] = {}
-    came: dict[int, deque[Entry]] = {}
-    for change in changes:
-        there, side = (change.before, went) if change.after is None else (change.after, came) if change.before is None else (None, came)
-        identity = None if there is None else _identity(there)
-        if there is not None and identity in moved:
-            side.setdefault(identity, deque()).append(there)
-    return {new.path: old for identity, olds in went.items() for old, new in zip(olds, came[identity], strict=False) if _is_same(old, new)}
+class _Old:
+    """Of the removals that are renames what the entries under their new paths do not say: where they were, and whether executable."""
+
+    def __init__(self, changes: Iterable[Change], origins: "array[int]") -> None:
+        wanted = bytearray(max(origins) + 1)
+        for number in origins:
+            if number != _NONE:
+                wanted[number] = 1
+        self._paths: list[str | None] = []
+        self._executable = bytearray()
+        for change in changes:
+            if change.after is None and change.before is not None:
+                is_wanted = len(self._paths) < len(wanted) and wanted[len(self._paths)]
+                self._paths.append(change.before.path if is_wanted else None)
+                self._executable.append(change.before.executable)
+
+    def has(self, number: int) -> bool:
+        return self._paths[number] is not None
+
+    def entry(self, number: int, after: Entry) -> Entry:
+        """The removed entry with that number, which had the content that `after` has."""
+        return after._replace(path=self._paths[number] or "", executable=bool(self._executable[number]))

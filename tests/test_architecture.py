@@ -14,7 +14,7 @@ OWN = ("storage", "lineage")
 NOUNS = ("storage/*.py", "lineage/model/*.py")
 # fmt: off
 PURE = frozenset({
-    "__future__", "abc", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "fnmatch",
+    "__future__", "abc", "array", "ast", "bisect", "collections", "contextlib", "dataclasses", "datetime", "decimal", "enum", "fnmatch",
     "fractions", "functools", "hashlib", "heapq", "itertools", "json", "math", "operator", "os", "random", "re", "secrets", "statistics",
     "string", "struct", "types", "typing", "unicodedata", "urllib",
 })
