@@ -25,6 +25,7 @@ from storage.errors import (
     Corrupt,
     InvalidPath,
     InvalidStore,
+    NotRemoved,
     PackageMissing,
     ReadOnlyStore,
     RemoteUnavailable,
@@ -187,6 +188,19 @@ class RemoteBackend(Backend):
         system, root = connect(self.location)
         with suppress(BlobMissing), self._told(check_key(key), writing=True):
             system.rm_file(f"{root}/{key}")
+
+    def remove_many(self, keys: Sequence[str]) -> None:
+        left: dict[str, str] = {}
+
+        def remove(key: str) -> None:
+            try:
+                self.remove(key)
+            except Unavailable as error:
+                left[key] = str(error)
+
+        each(remove, [check_key(key) for key in keys], THREADS)
+        if left:
+            raise NotRemoved(left)
 
     def quarantine(self, key: str) -> bool:
         system, root = connect(self.location)

@@ -107,6 +107,10 @@ def test_many_small_files_are_few_requests(s3_proxy: Proxy, tmp_path: Path) -> N
     s3_proxy.forget()
     disconnect()
 
+    got = lineage.Api().artifact("far/data:latest").download(str(tmp_path / "got"))
+    assert contents(source) == contents(Path(got))
+    assert len(s3_proxy.requests) <= 12
+    s3_proxy.forget()
     assert 0 == main(["verify"])
     assert FILES == len(lineage.Api().artifact("far/data:latest").manifest.entries)
     assert 0 < puts <= 8
