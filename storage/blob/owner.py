@@ -141,7 +141,7 @@ def foreign(where: str, found: str, store: str) -> InvalidStore:
     return InvalidStore(
         f"{where} is the place of store {found}, and this is store {store}: two catalogues on one place would remove each other's bytes; "
         f"name another prefix, or, when the other one is gone for good and its catalogue was restored here, "
-        f"take the place over with 'lineage init --adopt {found}'"
+        f"take the place over with 'lineage init --store {where} --adopt {found}'"
     )
 
 
