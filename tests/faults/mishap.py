@@ -50,7 +50,7 @@ class Mishap:
 
     def fault(self, number: int, world: World) -> Fault:
         fault = self.make(world)
-        fault.at = number
+        fault.at, fault.concerns = number, self.concerns
         return fault
 
 

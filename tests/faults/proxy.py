@@ -31,6 +31,8 @@ class Fault:
     times: int = 1
     at: int | None = None
     """Only the request of this number."""
+    concerns: Callable[[str], bool] = bool
+    """Only requests whose line this says of."""
     status: int | None = None
     """Answered with this status; the server never hears of the request."""
     code: str = "InternalError"
@@ -58,6 +60,10 @@ class Fault:
     """What becomes of the answer's body; its length is stated as it then is."""
     late: float = 0
     """The server does what was asked at once; its answer takes this many seconds more."""
+
+    def is_meant(self, line: str, number: int) -> bool:
+        """Does it happen to this request?"""
+        return self.times > 0 and self.match in line and self.at in (None, number) and self.concerns(line)
 
 
 class Proxy:
@@ -94,8 +100,7 @@ class Proxy:
             self.requests.append(line)
             self.headers.append(headers)
             number = len(self.requests) - 1
-            meant = (each for each in self._faults if each.times > 0 and each.match in line and each.at in (None, number))
-            fault = next(meant, Fault())
+            fault = next((each for each in self._faults if each.is_meant(line, number)), Fault())
             fault.times -= 1
             return fault
 
