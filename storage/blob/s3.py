@@ -164,7 +164,9 @@ class S3Backend(Backend):
             self.bucket.spend("", attempt, writing=True)
         except Unavailable as error:
             refusal = error.__cause__
-            if isinstance(refusal, Refusal) and refusal.status in (400, 405, 501):  # many in one request is more than this service takes
+            if (
+                isinstance(refusal, Refusal) and refusal.status in (400, 405, 501) and refusal.code not in endpoint.EXPIRED
+            ):  # many in one request is more than this service takes
                 self.bucket.is_bulk = False
                 return {}
             return {key: reasons.get(key, str(error)) for key in waiting.values()} | reasons

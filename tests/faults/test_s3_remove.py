@@ -112,3 +112,18 @@ def test_a_page_of_a_hotel_removes_nothing(make: Callable[..., Far], s3_proxy: P
     s3_proxy.forget()
     far.reclaim()
     assert {} == far.service.contents(far.bucket, f"{far.prefix}/objects/")
+
+
+@pytest.mark.fault("R13")
+def test_credentials_that_expire_are_not_taken_for_a_service_that_knows_no_bulk(make: Callable[..., Far], s3_proxy: Proxy) -> None:
+    """The refusal is of the credentials: with others, many keys go in one request again."""
+    far = make()
+    far.log()
+    backend, keys = far.backend, [f"objects/{name}" for name in far.service.contents(far.bucket, f"{far.prefix}/objects/")]
+    s3_proxy.plan(Fault("?delete", status=400, code="ExpiredToken", times=FOREVER))
+    with pytest.raises(NotRemoved):
+        backend.remove_many(keys)
+    s3_proxy.forget()
+    backend.remove_many(keys)
+
+    assert [True] == ["?delete" in line for line in s3_proxy.requests]
