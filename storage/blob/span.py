@@ -8,6 +8,7 @@ by blob.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from storage.digest import CHUNK
 from storage.ledger import BlobRecord
 
 
@@ -19,8 +20,8 @@ class Reach:
     gap: int
 
 
-NEAR = Reach(4 << 20, 64 << 10)
-"""Of a local disk: beyond a few MiB a read gets no cheaper, and memory is for files."""
+NEAR = Reach(CHUNK, 64 << 10)
+"""Of a local disk: a read of more gets no cheaper, and its bytes would not stay in the processor's cache."""
 FAR = Reach(16 << 20, 512 << 10)
 """Of a service: a request takes as long as about half a MiB."""
 
@@ -36,9 +37,9 @@ class Span:
 
 
 def spans(records: Iterable[BlobRecord], reach: Reach) -> Iterator[Span]:
-    """The spans that hold these blobs, by object and place; a blob that is given twice is in one of them once."""
+    """The spans that hold these blobs, each given once, by object and place."""
     waiting: list[BlobRecord] = []
-    for record in sorted(set(records), key=_place):
+    for record in sorted(records, key=_place):
         if waiting and not _reaches(waiting, record, reach):
             yield _span(waiting)
             waiting = []

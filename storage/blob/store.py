@@ -92,7 +92,7 @@ class Store:
             BlobMissing: not live any more.
             Corrupt: its bytes are wrong; they were moved aside.
         """
-        left = list(dict.fromkeys(records))
+        left = list({record.blob.digest: record for record in records}.values())
         here: set[str] = set()
         if self._nearby is not None:
             here = self._bring_packs(self._nearby, left)

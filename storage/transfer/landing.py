@@ -8,9 +8,9 @@ An entry that cannot be had does not keep others from landing: it is told when a
 """
 
 import os
-from collections import defaultdict, deque
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Executor
 from itertools import islice
 from typing import BinaryIO
 
@@ -36,9 +36,9 @@ _Made = tuple[Entry, Blob, Stamp | Corrupt]
 THREADS = 2
 """That make files: with more they wait for each other, in the interpreter and in the directory."""
 _BATCH = 4000
-_SHARE = 64
+_SHARE = 1024
 """Files a thread makes before it is given others."""
-_SHARE_BYTES = 4 << 20
+_SHARE_BYTES = 8 << 20
 
 
 class Landing:
@@ -153,19 +153,21 @@ class Landing:
             for piece in pieces:
                 self._made(self._make([self._placed(piece)]))
             return
-        with pool(THREADS) as threads:
-            under_way: deque[Future[list[_Made]]] = deque()
+        with pool(THREADS - 1) as others:
             for share in _shares(pieces):
                 if self.tree.is_wide:
-                    self._await(under_way, 0)
                     self.tree.trim()
-                under_way.append(threads.submit(self._make, [self._placed(piece) for piece in share]))
-                self._await(under_way, THREADS)
-            self._await(under_way, 0)
+                self._make_together([self._placed(piece) for piece in share], others)
 
-    def _await(self, under_way: "deque[Future[list[_Made]]]", most: int) -> None:
-        while len(under_way) > most:
-            self._made(under_way.popleft().result())
+    def _make_together(self, share: Sequence[_Placed], others: Executor) -> None:
+        """As `_make`, a stretch of the tree for each thread, this one among them: directories, too, are made in by one at a time."""
+        length = -(-len(share) // THREADS)
+        under_way = [others.submit(self._make, share[at : at + length]) for at in range(length, len(share), length)]
+        try:
+            self._made(self._make(share[:length]))
+        finally:
+            for future in under_way:
+                self._made(future.result())
 
     def _placed(self, piece: _Piece) -> _Placed:
         entry, blob, data = piece

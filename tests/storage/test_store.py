@@ -220,7 +220,7 @@ SMALL_ONES = [number.to_bytes(4, "big") * 2048 for number in range(2000)]
 
 
 class TestManyAtOnce:
-    @pytest.mark.parametrize(("backend", "most"), [(Counting(), 2), (Close(), 4)], ids=["far", "near"])
+    @pytest.mark.parametrize(("backend", "most"), [(Counting(), 2), (Close(), 17)], ids=["far", "near"])
     def test_neighbours_are_read_together(self, backend: Counting, most: int) -> None:
         """Two thousand small files of a pack are a few reads of bounded size; one of them alone is one read of its own bytes."""
         store, records = packed_store(backend, SMALL_ONES)
