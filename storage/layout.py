@@ -9,6 +9,7 @@
     journals/             metrics of runs that are not sealed yet, one append-only file a run
     cache/                bytes that were downloaded, and what trees of files looked like; may be deleted at any time
     lock                  whoever writes the catalogue holds it
+    reserve               space set aside, for when the disk is full and something is to be removed
 
 `objects/` and `quarantine/` may rest elsewhere, at a URL that format.json remembers. There, beside them:
 
@@ -42,6 +43,7 @@ CACHE = "cache"
 TREES = "trees"
 """Below the cache: what trees of files looked like."""
 LOCK = "lock"
+RESERVE = "reserve"
 OWNER_FILE = "lineage-store.json"
 
 PACKS = "packs"

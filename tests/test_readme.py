@@ -150,6 +150,7 @@ def test_the_places_are_the_stores() -> None:
         layout.QUARANTINE,
         layout.CACHE,
         layout.LOCK,
+        layout.RESERVE,
     } == told
 
 

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 from lineage.actions.find import collection, require_live, run_by_id
 from lineage.actions.link import unlink_version
-from lineage.actions.open import Engine
+from lineage.actions.open import Engine, frees
 from lineage.catalog import collection as collections
 from lineage.catalog import retention as facts
 from lineage.catalog import run as runs
@@ -17,6 +17,7 @@ from lineage.model.names import LATEST, ArtifactPath
 from storage.blob import disk
 
 
+@frees
 def delete_version(engine: Engine, version: VersionRecord, *, delete_aliases: bool = False) -> None:
     """Make the version a tombstone; on a link, only unlink it.
 
@@ -47,6 +48,7 @@ def _end(c: Connection, engine: Engine, version_id: int, *, delete_aliases: bool
     versions.end(c, version_id, VersionState.DELETED, f"deleted by {engine.actor.name}", engine.now)
 
 
+@frees
 def delete_run(engine: Engine, run_id: int, *, delete_artifacts: bool = False) -> None:
     """Delete a run: its metrics go, its id is never given again, its edges and (unless asked for) its artifacts stay.
 
@@ -68,6 +70,7 @@ def delete_run(engine: Engine, run_id: int, *, delete_artifacts: bool = False) -
             disk.unlink(journal)
 
 
+@frees
 def delete_collection(engine: Engine, path: ArtifactPath) -> None:
     """Delete a collection: its own versions become tombstones, links in it are taken out, its name is free for a new one.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from lineage.actions.finish import end_crashed
-from lineage.actions.open import Engine, require_project
+from lineage.actions.open import Engine, frees, require_project
 from lineage.catalog import retention as facts
 from lineage.catalog import version as versions
 from lineage.catalog.column import chunks, instant, moment
@@ -43,6 +43,7 @@ def protections(engine: Engine, version_id: int) -> tuple[tuple[str, ...], tuple
     return tuple(aliases[version_id]), tuple(users[version_id])
 
 
+@frees
 def expire(engine: Engine, planned: Plan, *, confirmed: bool = False) -> Expired:
     """Carry the plan out. Done twice, or killed and done again, it ends the same.
 

@@ -7,25 +7,30 @@ import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Concatenate, ParamSpec, TypeVar
 
 from lineage.catalog import project as projects
 from lineage.catalog.blob import SqlLedger
 from lineage.catalog.column import instant
 from lineage.catalog.open import Catalog
 from lineage.model.access import Act, Actor, authorize
-from lineage.model.errors import NotFound
+from lineage.model.errors import CatalogError, NotFound
 from lineage.model.names import DEFAULT_PROJECT, ProjectPath, check_entity, check_project
 from lineage.model.project import ProjectRecord, Visibility
+from storage.blob import reserve
 from storage.blob.cache import Cache
 from storage.blob.home import Home
 from storage.blob.store import Store
 from storage.digest import DEFAULT_ALGORITHM
+from storage.errors import StoreFull
 from storage.layout import CACHE, JOURNALS, TREES
 from storage.transfer.statcache import StatCache
 
 Clock = Callable[[], dt.datetime]
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
 
 
 def utc_now() -> dt.datetime:
@@ -112,7 +117,38 @@ def open_engine(
         if home is None:
             raise NotFound(f"there is no store in {root}: log something first, or point LINEAGE_HOME at one")
         name = entity or local_user()
-        return Engine(home, Catalog(home.root, read_only=home.format.is_newer), Actor(name), name, clock or utc_now)
+        return Engine(home, _catalog(home), Actor(name), name, clock or utc_now)
+
+
+def _catalog(home: Home) -> Catalog:
+    """The store's catalogue; on a full disk it is opened with a part of what is set aside."""
+    try:
+        catalog = Catalog(home.root, read_only=home.format.is_newer)
+    except (StoreFull, CatalogError):
+        if not (reserve.is_short(home.root) and reserve.lend(home.root)):
+            raise
+        return Catalog(home.root)
+    if not catalog.is_read_only:
+        reserve.keep(home.root)
+    return catalog
+
+
+def frees(action: Callable[Concatenate[Engine, _Given], _Answer]) -> Callable[Concatenate[Engine, _Given], _Answer]:
+    """An action that frees space, and may be repeated: where the disk is full it may use what the store has set aside."""
+
+    @wraps(action)
+    def freeing(engine: Engine, /, *given: _Given.args, **named: _Given.kwargs) -> _Answer:
+        try:
+            return action(engine, *given, **named)
+        except StoreFull:
+            if not reserve.release(engine.home.root):
+                raise
+        try:
+            return action(engine, *given, **named)
+        finally:
+            reserve.keep(engine.home.root)
+
+    return freeing
 
 
 def local_user() -> str:

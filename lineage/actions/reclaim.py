@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from lineage.actions.finish import sweep_journals
-from lineage.actions.open import Engine
+from lineage.actions.open import Engine, frees
 from storage.blob.session import sweep_dead
 from storage.errors import NotRemoved
 from storage.upkeep import reclaim as upkeep
@@ -17,6 +17,7 @@ def plan_reclaim(engine: Engine) -> upkeep.ReclaimPlan:
     return upkeep.plan(engine.ledger)
 
 
+@frees
 def reclaim(
     engine: Engine, planned: upkeep.ReclaimPlan, progress: Callable[[int], None] | None = None, *, empty_ok: bool = False
 ) -> upkeep.Reclaimed:

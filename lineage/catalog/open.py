@@ -80,6 +80,8 @@ class Catalog:
         self._all: list[tuple[threading.Thread, Connection]] = []
         self._mutex = threading.Lock()
         os.register_at_fork(after_in_child=self._forget)
+        self._opened: tuple[int, int] | None = None
+        """The device and inode of the database that is open."""
         self._journal_mode = self._safe_journal_mode(file_system(self.root))
         with _translated(self.path):
             self._prepare()
@@ -156,6 +158,19 @@ class Catalog:
             self._all.append((threading.current_thread(), connection))
         return connection
 
+    def _require_same(self) -> None:
+        """The path leads to the database that is open: where another store was put in its place, bytes would go there and rows here."""
+        try:
+            about = self.path.stat()
+        except FileNotFoundError:
+            found = None
+        else:
+            found = about.st_dev, about.st_ino
+        if self._opened is None:
+            self._opened = found
+        elif found != self._opened:
+            raise CatalogError(f"the store at {self.root} was moved or replaced while it was open: open it again; nothing was written")
+
     def _seen(self) -> object:
         """What tells a reader that somebody wrote: nothing, where we are among those who may."""
         if not self.is_read_only:
@@ -179,6 +194,7 @@ class Catalog:
             connection = sqlite3.connect(
                 f"file:{quote(str(self.path))}?mode=ro{unchanging}", uri=True, isolation_level=None, check_same_thread=False
             )
+        self._require_same()
         connection.row_factory = sqlite3.Row
         for pragma in _PRAGMAS:
             connection.execute(pragma)
@@ -195,6 +211,7 @@ class Catalog:
         if self.is_read_only:
             raise ReadOnlyStore(f"the store at {self.root.name} is read-only: reading works, writing does not")
         with _translated(self.path), self.lock.held():
+            self._require_same()
             connection = self._connection()
             if connection.in_transaction:
                 if not self._local.is_writing:

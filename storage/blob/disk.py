@@ -152,6 +152,19 @@ def begin_flush(fd: int, start: int, length: int) -> None:
         _sync_file_range(fd, ctypes.c_int64(start), ctypes.c_int64(length), _SYNC_FILE_RANGE_WRITE)
 
 
+def allocate(path: Where, size: int) -> None:
+    """The new file `path` takes up `size` bytes of the disk; when there are not so many, it is not there."""
+    fd = create(path)
+    try:
+        notice("allocate", path)
+        os.posix_fallocate(fd, 0, size)
+    except BaseException:
+        unlink(path)
+        raise
+    finally:
+        os.close(fd)
+
+
 def flush(fd: int, path: Where) -> None:
     """What was written survives a power loss. When this fails the file is not to be trusted: drop it, never flush again."""
     notice("fsync", path)

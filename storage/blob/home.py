@@ -16,6 +16,7 @@ from pathlib import Path
 from storage.blob import disk
 from storage.blob.backend import Backend
 from storage.blob.bucket import Bucket
+from storage.blob.filesystem import require_file_system
 from storage.blob.local import LocalBackend
 from storage.blob.owner import Directory, Owned, admit, adopt, owner
 from storage.blob.remote import RemoteBackend
@@ -76,6 +77,7 @@ class Home:
             UnknownFormat: the directory holds something else, or a store this release cannot read.
             InvalidStore: no such URL, the place is another store's, or the store keeps its bytes elsewhere.
             InvalidDigest: no such algorithm.
+            InvalidStore: its file system cannot hold one.
             StoreFull, ReadOnlyStore, Unavailable: it is not there and cannot be made.
         """
         home = cls.open(root, store)
@@ -130,6 +132,8 @@ class Home:
         with disk.refusals(root):
             disk.make_directories(root)
             foreigners = sorted(path.name for path in root.iterdir() if not _LEFTOVER.fullmatch(path.name))
+            if not foreigners:
+                require_file_system(root)
         if not foreigners:
             disk.write_durably(root / FORMAT_FILE, stated.print().encode(), replace=False)
         opened = cls.open(root, None if location is None else str(location))

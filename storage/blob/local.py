@@ -53,6 +53,7 @@ class LocalStaged(Staged):
         self._clones = {} if clones is None else clones
         self._begun = 0
         self._ends_in_hole = False
+        self._process = os.getpid()
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._fd is None:
@@ -133,8 +134,9 @@ class LocalStaged(Staged):
         try:
             self.close()
         finally:
-            with disk.refusals(self.path):
-                disk.unlink(self.path)
+            if self._process == os.getpid():  # a child that was forked meanwhile leaves it to its parent
+                with disk.refusals(self.path):
+                    disk.unlink(self.path)
 
 
 class LocalBackend(Backend):

@@ -9,6 +9,7 @@ places, and a reader who meets a pack that is gone asks once more where the blob
 read and stay behind; packs of different dedup domains are never mixed.
 """
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -132,7 +133,7 @@ def _rewrite(packs: Sequence[BlobRecord], backend: Backend, ledger: Ledger) -> R
 def _move(members: Sequence[BlobRecord], backend: Backend, ledger: Ledger, unread: list[Digest]) -> Pack | None:
     """The new pack in which those of `members` rest now that could be read; `None` when none could."""
     domain = members[0].domain
-    session = ledger.open_session()
+    session, process = ledger.open_session(), os.getpid()
     try:
         pack = _write(members, backend, ledger, session, unread)
         if pack is None:
@@ -144,9 +145,10 @@ def _move(members: Sequence[BlobRecord], backend: Backend, ledger: Ledger, unrea
             raise Unavailable("the rewriting of packs was taken for dead and cannot go on: nothing moved, call again")
         return whole
     finally:
-        with suppress(Unavailable):  # the sweep tries again, and says what is wrong
-            backend.sweep(session)
-        ledger.close_session(session)
+        if process == os.getpid():  # a child that was forked meanwhile has no part in it
+            with suppress(Unavailable):  # the sweep tries again, and says what is wrong
+                backend.sweep(session)
+            ledger.close_session(session)
 
 
 def _write(

@@ -23,6 +23,8 @@ PARTS: dict[str, str] = {
     "S03": "a directory whose flush failed is flushed again by the next writer: there is no way to write a name anew beside other writers",
     "S04": "where tests have no right to mount a small disk, the errors of a full one are only made, at every effect",
     "S06": "where tests have no right to mount a disk read-only, directories are made read-only instead",
+    "S12": "there is no copying from disk to disk: staging lies beside the objects, and a store whose objects are elsewhere says so",
+    "S13": "what was found of the file system is not written down: a store may be moved, and publishing finds out again whether links work",
     "D07": "that FULL is set is checked; losing power cannot be tried here, and SQLite's promise is relied on",
     "D11": "there is one migration: it is killed at its start and its commit, and run by eight processes at once",
     "D12": "refused at the door whatever the catalogue: there is no PostgreSQL to compare with",

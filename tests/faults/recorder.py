@@ -21,10 +21,11 @@ from lineage.catalog.blob import SqlLedger
 from lineage.catalog.open import Catalog
 from storage.blob import disk
 from storage.blob.journal import Journal
-from storage.layout import CATALOG, FORMAT_FILE, LOCK
+from storage.layout import CATALOG, FORMAT_FILE, LOCK, RESERVE
 from tests.faults.power import TOP, Bytes, Cut, Move, Name, Promise, Step, Sync, whole
 
-KNOWN = {"open", "open_end", "shorten", "write", "fsync", "chmod", "fsync directory", "link", "rename", "unlink", "mkdir", "rmdir", "utime"}
+KNOWN = {"open", "open_end", "shorten", "write", "clone", "allocate", "fsync", "chmod", "fsync directory"}
+KNOWN |= {"link", "rename", "unlink", "mkdir", "rmdir", "utime"}
 
 
 class Dead(BaseException):
@@ -48,7 +49,21 @@ class Recorder:
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        names = ("create", "open_end", "shorten", "write", "flush", "flush_directory", "place_new", "rename", "unlink", "mkdir", "rmdir")
+        names = (
+            "create",
+            "open_end",
+            "shorten",
+            "write",
+            "write_at",
+            "clone",
+            "flush",
+            "flush_directory",
+            "place_new",
+            "rename",
+            "unlink",
+            "mkdir",
+            "rmdir",
+        )
         with ExitStack() as stack:
             for name in names:
                 stack.enter_context(patch.object(disk, name, partial(self._happen, getattr(self, f"_{name}"), getattr(disk, name))))
@@ -61,9 +76,9 @@ class Recorder:
     def differences(self) -> list[str]:
         """Where the disk that the log makes is not the one that is there; the catalogue's own files aside."""
         made = whole(self.log)
-        told = {name: made.contents.get(inode, b"") for name, inode in made.below(())}
+        told = {name: made.contents.get(inode, b"") for name, inode in made.below(()) if not name.endswith(RESERVE)}
         there = {str(path.relative_to(self._top)): path for path in self._top.rglob("*")}
-        there = {name: path for name, path in there.items() if not path.name.startswith((CATALOG, LOCK))}
+        there = {name: path for name, path in there.items() if not path.name.startswith((CATALOG, LOCK, RESERVE))}
         wrong = [name for name in told.keys() & there.keys() if there[name].is_file() and there[name].read_bytes() != told[name]]
         return sorted((told.keys() ^ there.keys()) | set(wrong))
 
@@ -115,6 +130,16 @@ class Recorder:
         at = os.fstat(fd).st_size if appends else os.lseek(fd, 0, os.SEEK_CUR)
         effect(fd, data, path)
         self.log.append(Bytes(self._inodes[Path(path)], at, bytes(data)))
+
+    def _write_at(self, effect: Callable[..., None], fd: int, data: Any, at: int, path: disk.Where) -> None:
+        effect(fd, data, at, path)
+        self.log.append(Bytes(self._inodes[Path(path)], at, bytes(data)))
+
+    def _clone(self, effect: Callable[..., bool], source: int, fd: int, path: disk.Where) -> bool:
+        is_done = effect(source, fd, path)
+        if is_done:
+            self.log.append(Bytes(self._inodes[Path(path)], 0, Path(path).read_bytes()))
+        return is_done
 
     def _flush(self, effect: Callable[..., None], fd: int, path: disk.Where) -> None:
         effect(fd, path)
