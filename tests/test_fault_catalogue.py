@@ -21,15 +21,13 @@ def rows(letter: str, *numbers: int | range) -> list[str]:
 
 REQUIRED = [
     *rows("N", range(1, 23)),
-    *rows("F", range(1, 7), range(8, 17), 18, 19),
+    *rows("F", range(1, 7), range(8, 20)),
     *rows("H", range(1, 16), 17, 18),
     *rows("S", range(1, 21)),
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
     *rows("G", 4, 9, range(12, 16), range(17, 21), 22, 25, range(27, 30)),
     *rows("R", range(1, 29)),
-    *rows("S", 19),
-    *rows("F", 16),
     *rows("E", 2, 4, 5, 11, 13),
     *rows("X", 1, range(4, 11)),
     *rows("I-", range(1, 7), range(9, 22), range(24, 27), 31),
