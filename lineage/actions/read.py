@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
@@ -115,7 +114,7 @@ def download(
         destination,
         prefix=prefix,
         exact=exact,
-        fetch=fetch_reference(engine) if use_cache else reference.fetch,
+        fetch=fetch_reference(engine) if use_cache else lambda entry, out: reference.fetch(entry, out),
         allow_missing_references=allow_missing_references,
         memory=engine.trees.recall(destination, version.domain),
         progress=progress,
@@ -124,4 +123,8 @@ def download(
 
 def fetch_reference(engine: Engine) -> Callable[[Entry, BinaryIO], None]:
     """How a reference's bytes are got: from the bounded cache when exactly the pinned version is there, else from where they live."""
-    return partial(reference.fetch_cached, cache=engine.cache)
+
+    def fetch(entry: Entry, out: BinaryIO) -> None:  # what speaks to other services loads when the first reference is fetched
+        reference.fetch_cached(entry, out, cache=engine.cache)
+
+    return fetch

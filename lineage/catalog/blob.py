@@ -57,10 +57,12 @@ _SELECT = (
 _pack_digest = lru_cache(maxsize=1024)(Digest.parse)
 """Thousands of rows name the same few packs."""
 
+_STATES = {state.value: state for state in BlobState}
+
 
 def _record(row: Row) -> BlobRecord:
     blob = Blob(Digest.parse(row["digest"]), row["size"], row["checksum"])
-    state, is_pack, pack = BlobState(row["state"]), bool(row["is_pack"]), row["pack_digest"]
+    state, is_pack, pack = _STATES[row["state"]], bool(row["is_pack"]), row["pack_digest"]
     if pack is None:
         return BlobRecord(row["domain"], blob, state, row["generation"], is_pack=is_pack)
     place = _pack_digest(pack), row["pack_generation"], row["pack_size"], row["start"]

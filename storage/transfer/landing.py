@@ -9,7 +9,7 @@ An entry that cannot be had does not keep others from landing: it is told when a
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from itertools import islice
 from typing import BinaryIO
@@ -36,8 +36,10 @@ _Made = tuple[Entry, Blob, Stamp | Corrupt]
 THREADS = 2
 """That make files: with more they wait for each other, in the interpreter and in the directory."""
 _BATCH = 4000
+_FEW = 64
+"""So many files are made by one thread."""
 _SHARE = 1024
-"""Files a thread makes before it is given others."""
+"""Files that are held to be made together."""
 _SHARE_BYTES = 8 << 20
 
 
@@ -149,19 +151,26 @@ class Landing:
         pieces = (
             (entry, record.blob, data) for record, data in self.store.read_many(records, wrong) for entry in wanted[record.blob.digest]
         )
-        if sum(map(len, wanted.values())) <= _SHARE:
+        if sum(map(len, wanted.values())) <= _FEW:
             for piece in pieces:
                 self._made(self._make([self._placed(piece)]))
             return
-        with pool(THREADS - 1) as others:
-            for share in _shares(pieces):
-                if self.tree.is_wide:
-                    self.tree.trim()
-                self._make_together([self._placed(piece) for piece in share], others)
+        with pool(max(1, THREADS - 1)) as others:
+            share: list[_Placed] = []
+            size = 0
+            for piece in pieces:
+                share.append(self._placed(piece))
+                size += len(piece[2])
+                if len(share) >= _SHARE or size >= _SHARE_BYTES or self.tree.is_wide:
+                    self._make_together(share, others)
+                    share, size = [], 0
+                    if self.tree.is_wide:
+                        self.tree.trim()
+            self._make_together(share, others)
 
     def _make_together(self, share: Sequence[_Placed], others: Executor) -> None:
         """As `_make`, a stretch of the tree for each thread, this one among them: directories, too, are made in by one at a time."""
-        length = -(-len(share) // THREADS)
+        length = max(1, -(-len(share) // THREADS))
         under_way = [others.submit(self._make, share[at : at + length]) for at in range(length, len(share), length)]
         try:
             self._made(self._make(share[:length]))
@@ -247,17 +256,3 @@ def _mode(entry: Entry) -> int:
 
 def _not_it(entry: Entry, digest: Digest, size: int) -> Corrupt:
     return Corrupt(f"it must be {entry.digest}, {entry.size} bytes; the store gave {digest}, {size} bytes: verify the store")
-
-
-def _shares(pieces: Iterable[_Piece]) -> Iterator[list[_Piece]]:
-    """So many at a time as one thread should get."""
-    share: list[_Piece] = []
-    size = 0
-    for piece in pieces:
-        share.append(piece)
-        size += len(piece[2])
-        if len(share) >= _SHARE or size >= _SHARE_BYTES:
-            yield share
-            share, size = [], 0
-    if share:
-        yield share

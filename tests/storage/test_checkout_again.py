@@ -191,6 +191,9 @@ class TestNew:
     def test_many_directories(self, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: int) -> None:
         """More directories than may stay open, and one content in many places, by however many threads."""
         monkeypatch.setattr(landing, "THREADS", threads)
+        most: list[int] = []
+        monkeypatch.setattr(disk, "observe", lambda *_: most.append(len(list(Path("/proc/self/fd").iterdir()))))
+        before = len(list(Path("/proc/self/fd").iterdir()))
         [one, other] = shelf.put(b"one", b"other")
         entries = [Entry.file(f"{number % 400:03}/{number}", one if number % 2 else other, 3 if number % 2 else 5) for number in range(800)]
         report = checkout(build(entries).manifest, shelf.store, tmp_path / "out")
@@ -198,6 +201,7 @@ class TestNew:
         assert Report(written=800, bytes=400 * 8) == report
         assert {b"one", b"other"} == {(tmp_path / "out" / entry.path).read_bytes() for entry in entries}
         assert [] == list((tmp_path / "out").rglob("*.partial"))
+        assert before + 160 > max(most)
 
     def test_the_umask_takes_nothing_away(self, shelf: Shelf, manifest: Manifest, tmp_path: Path) -> None:
         """Files are for everybody to read, as they were before, whatever the umask."""
