@@ -128,6 +128,7 @@ def test_the_settings_are_the_programs() -> None:
         "LINEAGE_ALLOW_HTTP",
         "LINEAGE_CONFIG_DIR",
         "LINEAGE_ALLOW_NETWORK_DISK",
+        "LINEAGE_PARANOID",
         "LINEAGE_DEBUG",
         "NO_COLOR",
     } == told - {p + n for n in ENVIRONMENT for p in PREFIXES}

@@ -70,7 +70,8 @@ class Engine:
 
     def store(self, domain: str) -> Store:
         """The blobs of one dedup domain."""
-        return Store(self.home.backend, self.ledger, domain, self.home.format.algorithm, cache=self.cache)
+        paranoid = bool(os.environ.get("LINEAGE_PARANOID"))
+        return Store(self.home.backend, self.ledger, domain, self.home.format.algorithm, cache=self.cache, paranoid=paranoid)
 
     def journal(self, run_id: int, writer: int = 0) -> Path:
         """Where a live run's metrics go before they are sealed; a file for each process that writes the same run at once."""

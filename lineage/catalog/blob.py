@@ -86,9 +86,12 @@ class SqlLedger:
 
     def close_session(self, session: str) -> bool:
         self._ended.add(session)
-        with self._catalog.tx() as c:
+        with self._catalog.read() as c:
             was_open = is_open(c, session)
-            end_session(c, session)
+        if was_open:
+            with self._catalog.tx() as c:
+                was_open = is_open(c, session)
+                end_session(c, session)
         self._ended.discard(session)
         return was_open
 

@@ -5,20 +5,20 @@ that many of them can be judged together, and one after the other: they are syst
 large one is only found to be large, and is then hashed, or copied while it is hashed, by several threads at once.
 """
 
-from dataclasses import dataclass
+import stat
 from pathlib import Path
+from typing import NamedTuple
 
 from storage.blob.backend import Staged
 from storage.blob.flow import Flow
-from storage.blob.source import Source, Stamp, patiently
+from storage.blob.source import Source, Stamp, patiently, read_small, stamp_of
 from storage.digest import Blob
 
 SMALL = 1 << 20
 """Files up to this size are read whole and hashed in memory before anything is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """A file taken in: its bytes, whether its owner may execute it, and its stamp before and after it was read."""
 
     blob: Blob
@@ -26,8 +26,7 @@ class Taken:
     stamp: Stamp
 
 
-@dataclass(frozen=True, slots=True)
-class Small:
+class Small(NamedTuple):
     """A small file and its bytes."""
 
     taken: Taken
@@ -44,11 +43,11 @@ def peek(path: str | Path, algorithm: str) -> Small | None:
 
 
 def _peek(path: str | Path, algorithm: str) -> Small | None:
-    with Source(path) as source:
-        if source.size > SMALL:
-            return None
-        data = source.whole()
-        return Small(Taken(Blob.of(data, algorithm), source.is_executable, source.stamp), data)
+    found = read_small(path, SMALL)
+    if found is None:
+        return None
+    data, about = found
+    return Small(Taken(Blob.of(data, algorithm), bool(about.st_mode & stat.S_IXUSR), stamp_of(about)), data)
 
 
 def measure(source: Source, algorithm: str) -> Blob:

@@ -26,10 +26,11 @@ from storage.blob.batch import Batch, Parcel
 from storage.blob.intake import Small, Taken, measure, peek, pour
 from storage.blob.pack import Pack, read_footer
 from storage.blob.pool import Worker
+from storage.blob.proof import is_wrong, wrong_in
 from storage.blob.source import Source, patiently
 from storage.digest import Blob, Digest
 from storage.entry import printable
-from storage.errors import BlobMissing, Refused, SourceChanged, TooLarge, Unavailable, listed
+from storage.errors import BlobMissing, Corrupt, Refused, SourceChanged, TooLarge, Unavailable, listed
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 PINS = 5000
@@ -81,6 +82,8 @@ class Place(Protocol):
     @property
     def packed(self) -> int: ...
     def read(self, digest: Digest) -> bytes: ...
+    @property
+    def paranoid(self) -> bool: ...
 
 
 class Session:
@@ -105,6 +108,8 @@ class Session:
         """Packs this session placed blobs in."""
         self._inside: dict[Digest, BlobRecord] = {}
         """What is in those of them that were asked for it."""
+        self._spoiled: set[Digest] = set()
+        """What was stored with other bytes than were hashed."""
         self._assumed: dict[Digest, tuple[Blob, str]] = {}
         self._remembered: list[Assumed] = []
         self._places: list[dict[str, int]] = []
@@ -285,14 +290,35 @@ class Session:
         batch.close_pack()
         self._give_up(batch.settle_alone())
         pieces = [(staged, self._rows[digest].resting(None).key) for digest, staged in batch.alone.items()]
-        for parcel in batch.closed:
-            staged, pack = parcel.settle()
-            if not self._is_sent(parcel):
-                pieces.append((staged, self._place(pack).key))
+        packs = [parcel.settle() for parcel in batch.closed]
+        pieces += [
+            (staged, self._place(pack).key) for parcel, (staged, pack) in zip(batch.closed, packs, strict=True) if not self._is_sent(parcel)
+        ]
         if pieces:
             self._backend.publish(pieces)
+        if self.store.paranoid:
+            self._read_back([pack for _, pack in packs])
         batch.clear()
         self._sent.clear()
+
+    def _read_back(self, packs: Sequence[Pack]) -> None:
+        """See that what was hashed is what rests there now; whatever is not is put aside, and lost."""
+        wrong = dict[str, list[Blob]]()
+        for digest in self._batch.alone:
+            row = self._rows[digest].resting(None)
+            if is_wrong(self._backend, row.key, row.blob):
+                wrong[row.key] = [row.blob]
+        for pack in packs:
+            key = self._packs[pack.blob.digest].key
+            if wrong_in(self._backend, key, pack.members):
+                wrong[key] = [blob for blob, _ in pack.members]
+        for key, blobs in wrong.items():
+            self._backend.quarantine(key)
+            self._spoiled |= {blob.digest for blob in blobs}
+        if wrong:
+            self._safe -= self._spoiled
+            self._batch.clear()
+            raise Corrupt(f"what was hashed is not what was stored: memory or disk of this machine fail, test them{listed(list(wrong))}")
 
     def _send_ahead(self) -> None:
         """Send packs that are ready while others are filled; no more than `_UNSENT` wait, so they do not fill this machine's disk."""
@@ -316,7 +342,8 @@ class Session:
     @property
     def lost(self) -> frozenset[Digest]:
         """What was pinned and never stored, because storing it failed: a commit must leave it out."""
-        return frozenset(digest for digest, row in self._rows.items() if row.state is BlobState.UPLOADING and digest not in self._safe)
+        failed = [digest for digest, row in self._rows.items() if row.state is BlobState.UPLOADING]
+        return frozenset(digest for digest in (*failed, *self._spoiled) if digest not in self._safe)
 
     def close(self) -> None:
         """Free the pins and leave nothing that was not committed. A second close, and one after a commit, change nothing."""
@@ -349,15 +376,16 @@ class Session:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _look(self, blobs: Sequence[Blob]) -> None:
-        """Pin those that may be stored already, and those that will be on their own; the rest are pinned with their pack."""
+    def _look(self, blobs: Sequence[Blob], most: int | None = None) -> None:
+        """Pin those that may be stored already, and those that will rest alone (of more than `most` bytes); the rest come with a pack."""
+        most = self.store.packed if most is None else most
         session = self.id
         new = [
             blob for blob in {blob.digest: blob for blob in blobs}.values() if not (blob.digest in self._safe or blob.digest in self._rows)
         ]
-        small = [blob.digest for blob in new if blob.size <= self.store.packed]
+        small = [blob.digest for blob in new if blob.size <= most]
         found = self._ledger.find(self._domain, small) if small else {}
-        pinned = [blob for blob in new if blob.size > self.store.packed or _is_live(found.get(blob.digest))]
+        pinned = [blob for blob in new if blob.size > most or _is_live(found.get(blob.digest))]
         if pinned:
             self._rows.update(self._ledger.pin(session, self._domain, pinned))
 
@@ -467,7 +495,7 @@ class Session:
             raise TooLarge(f"{printable(str(source.path))} has {source.size} bytes, the store holds {largest} in one blob: split the file")
 
     def _has(self, blob: Blob) -> bool:
-        self._look([blob])
+        self._look([blob], most=-1)
         return self._is_known(blob, must_ask=True)
 
 

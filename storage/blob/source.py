@@ -41,14 +41,9 @@ class Source:
 
     def __init__(self, path: Path | str) -> None:
         self.path = path
+        self._fd = _open(path)
         try:
-            self._fd = os.open(path, _OPEN)
-        except OSError as error:
-            raise _refused(error, path) from error
-        try:
-            self._before = os.fstat(self._fd)
-            if not stat.S_ISREG(self._before.st_mode):
-                raise UnsupportedFile(f"{printable(str(path))} is not a regular file: directories, pipes and devices cannot be stored")
+            self._before = _look(self._fd, path)
         except BaseException:
             os.close(self._fd)
             raise
@@ -106,32 +101,58 @@ class Source:
     def skip(self, length: int) -> None:
         os.lseek(self._fd, length, os.SEEK_CUR)
 
-    def whole(self) -> bytes:
-        """All bytes at once; then it must be as it was.
-
-        Raises:
-            SourceChanged: it grew, shrank or was written to meanwhile.
-        """
-        data = read(self._fd, self.size + 1, self.path)
-        while len(data) < self.size and (more := read(self._fd, self.size + 1 - len(data), self.path)):  # a network disk may give less
-            data += more
-        self.require_same(len(data))
-        return data
-
     def require_same(self, count: int) -> None:
         """Return when so many bytes are all it said it has, and it is unchanged.
 
         Raises:
             SourceChanged: it grew, shrank or was written to meanwhile.
         """
-        if count != self.size or self.stamp != stamp_of(os.fstat(self._fd)):
-            raise SourceChanged(f"{printable(str(self.path))} changed while it was read: wait until its writer is done, then call again")
+        _require_same(self._fd, self._before, count, self.path)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         os.close(self._fd)
+
+
+def read_small(path: Path | str, most: int) -> tuple[bytes, os.stat_result] | None:
+    """All of a file and how it was before and after it was read; `None` when it has more than `most` bytes.
+
+    Raises: as `Source`, whose rules these are. There may be a million such files, so everything is asked once, and nothing is built.
+    """
+    fd = _open(path)
+    try:
+        about = _look(fd, path)
+        size = about.st_size
+        if size > most:
+            return None
+        data = read(fd, size + 1, path)
+        while len(data) < size and (more := read(fd, size + 1 - len(data), path)):  # a network disk may give less
+            data += more
+        _require_same(fd, about, len(data), path)
+        return data, about
+    finally:
+        os.close(fd)
+
+
+def _open(path: Path | str) -> int:
+    try:
+        return os.open(path, _OPEN)
+    except OSError as error:
+        raise _refused(error, path) from error
+
+
+def _look(fd: int, path: Path | str) -> os.stat_result:
+    about = os.fstat(fd)
+    if not stat.S_ISREG(about.st_mode):
+        raise UnsupportedFile(f"{printable(str(path))} is not a regular file: directories, pipes and devices cannot be stored")
+    return about
+
+
+def _require_same(fd: int, before: os.stat_result, count: int, path: Path | str) -> None:
+    if count != before.st_size or stamp_of(before) != stamp_of(os.fstat(fd)):
+        raise SourceChanged(f"{printable(str(path))} changed while it was read: wait until its writer is done, then call again")
 
 
 def read(fd: int, length: int, path: Path | str) -> bytes:

@@ -49,6 +49,8 @@ class Store:
     algorithm: str = DEFAULT_ALGORITHM
     packed: int = PACKED
     """Blobs of at most so many bytes are packed when they are written, larger ones rest alone; -1 packs none. All are read alike."""
+    paranoid: bool = False
+    """Is what was written read back before it may be committed?"""
     cache: Cache | None = None
     """Where what is read from a far backend is kept."""
 
