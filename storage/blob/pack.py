@@ -23,8 +23,8 @@ from storage.blob.backend import Staged
 from storage.digest import CHUNK, DEFAULT_ALGORITHM, Blob, Digest, Hasher
 from storage.errors import Corrupt, InvalidDigest
 
-PACKED = 128 << 10
-"""Blobs up to this size are packed: writing one takes less time than flushing a file of its own."""
+PACKED = 1 << 20
+"""Blobs up to this size are packed: writing one takes less time than flushing a file of its own. So are nearly all segments."""
 FULL = 64 << 20
 """A pack this large is finished and another begun: one that is checked, or lost, is not the whole store."""
 

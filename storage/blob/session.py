@@ -13,31 +13,26 @@ Bytes are identified by what was read, never by a file's time or size. A caller 
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
+from storage.blob.assumption import Assumed, Assumptions
 from storage.blob.backend import Backend, Staged
-from storage.blob.batch import Batch, Parcel
 from storage.blob.intake import Small, Taken, measure, peek, pour
-from storage.blob.pack import Pack, read_footer
-from storage.blob.pool import Worker
-from storage.blob.proof import is_wrong, wrong_in
+from storage.blob.outgoing import Outgoing, Place
 from storage.blob.source import Source, patiently
 from storage.digest import Blob, Digest
 from storage.entry import printable
-from storage.errors import BlobMissing, Corrupt, Refused, SourceChanged, TooLarge, Unavailable, listed
+from storage.errors import BlobMissing, Refused, SourceChanged, TooLarge, Unavailable, listed
 from storage.ledger import BlobRecord, BlobState, Ledger
 
 PINS = 5000
 """Digests asked for, and pinned, at a time."""
 _FILES, _BYTES = 1000, 16 << 20
 """Small files, and bytes of them, that are read before the ledger is asked for them."""
-_UNSENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,38 +47,6 @@ class Count:
 
     def minus(self, size: int) -> "Count":
         return Count(self.blobs - 1, self.bytes - size)
-
-
-@dataclass(frozen=True, slots=True)
-class Assumed:
-    """Files that somebody remembers: the values of their digests, of the store's algorithm, their bytes together, and for each, by its
-    place, blob and source when asked.
-    """
-
-    values: Sequence[str]
-    size: int
-    about: Callable[[int], tuple[Blob, str]]
-
-    def places(self) -> dict[str, int]:
-        return {value: at for at, value in enumerate(self.values)}
-
-
-class Place(Protocol):
-    """What a session needs to know of its store."""
-
-    @property
-    def backend(self) -> Backend: ...
-    @property
-    def ledger(self) -> Ledger: ...
-    @property
-    def domain(self) -> str: ...
-    @property
-    def algorithm(self) -> str: ...
-    @property
-    def packed(self) -> int: ...
-    def read(self, digest: Digest) -> bytes: ...
-    @property
-    def paranoid(self) -> bool: ...
 
 
 class Session:
@@ -102,18 +65,8 @@ class Session:
         self._process = os.getpid()
         self._rows: dict[Digest, BlobRecord] = {}
         """What was pinned, as it stood then."""
-        self._batch = Batch(lambda: self._backend.stage(self.id), store.algorithm, is_near=store.backend.is_near)
-        self._sender, self._sent = Worker(), dict[Parcel, Future[None]]()
-        self._packs: dict[Digest, BlobRecord] = {}
-        """Packs this session placed blobs in."""
-        self._inside: dict[Digest, BlobRecord] = {}
-        """What is in those of them that were asked for it."""
-        self._spoiled: set[Digest] = set()
-        """What was stored with other bytes than were hashed."""
-        self._assumed: dict[Digest, tuple[Blob, str]] = {}
-        self._remembered: list[Assumed] = []
-        self._places: list[dict[str, int]] = []
-        """Of each of those, once it was asked for."""
+        self._outgoing = Outgoing(store, lambda: self.id)
+        self._assumptions = Assumptions()
         self._sizes: dict[str, int] = {}
         """Of packs that were asked for once: what is pinned in them keeps them."""
         self._safe: set[Digest] = set()
@@ -194,12 +147,12 @@ class Session:
 
     def assume(self, blob: Blob, source: str) -> None:
         """Note that the file at `source` is said to hold `blob`, unread: it counts as known, and is nothing before it is settled."""
-        self._assumed.setdefault(blob.digest, (blob, source))
+        self._assumptions.add(blob, source)
         self.known = self.known.plus(blob.size)
 
     def assume_all(self, files: Assumed) -> None:
         """As `assume` for many; nothing is done for each, unless it is settled."""
-        self._remembered.append(files)
+        self._assumptions.add_all(files)
         self.known = Count(self.known.blobs + len(files.values), self.known.bytes + files.size)
 
     def hold_segments(self, digests: Sequence[Digest]) -> set[Digest]:
@@ -215,24 +168,13 @@ class Session:
             SourceChanged: a source does not hold any more what it was said to hold.
             Missing, Unreadable, StoreFull, …: as `take_file`.
         """
-        self._places += [files.places() for files in self._remembered[len(self._places) :]]
-        wanted = [digest for digest in dict.fromkeys(digests) if digest not in self._safe and self._is_assumed(digest)]
+        wanted = [digest for digest in dict.fromkeys(digests) if digest not in self._safe and digest in self._assumptions]
         for at in range(0, len(wanted), PINS):
             part = wanted[at : at + PINS]
             held = self._ledger.hold(self.id, self._domain, part)
             there = {row: self._is_there(row, must_ask=False) for row in set(held.values())}
             self._safe.update(digest for digest, row in held.items() if there[row])
-            self._read_again([self._about(digest) for digest in part if digest not in self._safe])
-
-    def _is_assumed(self, digest: Digest) -> bool:
-        return digest in self._assumed or any(digest.value in places for places in self._places)
-
-    def _about(self, digest: Digest) -> tuple[Blob, str]:
-        """The blob that was assumed, and its source."""
-        if digest in self._assumed:
-            return self._assumed[digest]
-        value = digest.value
-        return next(files.about(places[value]) for files, places in zip(self._remembered, self._places, strict=True) if value in places)
+            self._read_again([self._assumptions.about(digest) for digest in part if digest not in self._safe])
 
     def _read_again(self, assumed: Sequence[tuple[Blob, str]]) -> None:
         for (blob, source), taken in zip(assumed, self.take_files([source for _, source in assumed]), strict=True):
@@ -261,24 +203,12 @@ class Session:
         Raises:
             BlobMissing: this session did not take it.
         """
-        row = self._rows.get(digest) or self._found_inside(digest)
+        row = self._outgoing.record(digest) or self._rows.get(digest)
         if row is None and digest in self._safe:  # it was only assumed, and is held
             row = self._ledger.find(self._domain, [digest]).get(digest)
         if row is None:
             raise BlobMissing(f"blob {digest} was not taken by this session: take it first")
         return row
-
-    def _found_inside(self, digest: Digest) -> BlobRecord | None:
-        """Where a blob is in a pack of this session: the packs say so themselves, and are asked once."""
-        if digest not in self._inside:
-            for pack in self._packs.values():
-                members = read_footer(partial(self._range, pack.key), pack.blob.size)
-                rows = (BlobRecord(self._domain, member.blob, BlobState.UPLOADING).resting(pack, member.start) for member in members)
-                self._inside.update((row.blob.digest, row) for row in rows)
-        return self._inside.get(digest)
-
-    def _range(self, key: str, start: int, length: int) -> bytes:
-        return b"".join(self._backend.read(key, start, length))
 
     def publish(self) -> None:
         """Everything taken rests durable in the store when this returns; it exists once the ledger's commit says so.
@@ -286,64 +216,16 @@ class Session:
         Raises:
             StoreFull, ReadOnlyStore, Unavailable: nothing may be committed; calling again tries again, but for bytes whose flush failed.
         """
-        batch = self._batch
-        batch.close_pack()
-        self._give_up(batch.settle_alone())
-        pieces = [(staged, self._rows[digest].resting(None).key) for digest, staged in batch.alone.items()]
-        packs = [parcel.settle() for parcel in batch.closed]
-        pieces += [
-            (staged, self._place(pack).key) for parcel, (staged, pack) in zip(batch.closed, packs, strict=True) if not self._is_sent(parcel)
-        ]
-        if pieces:
-            self._backend.publish(pieces)
-        if self.store.paranoid:
-            self._read_back([pack for _, pack in packs])
-        batch.clear()
-        self._sent.clear()
-
-    def _read_back(self, packs: Sequence[Pack]) -> None:
-        """See that what was hashed is what rests there now; whatever is not is put aside, and lost."""
-        wrong = dict[str, list[Blob]]()
-        for digest in self._batch.alone:
-            row = self._rows[digest].resting(None)
-            if is_wrong(self._backend, row.key, row.blob):
-                wrong[row.key] = [row.blob]
-        for pack in packs:
-            key = self._packs[pack.blob.digest].key
-            if wrong_in(self._backend, key, pack.members):
-                wrong[key] = [blob for blob, _ in pack.members]
-        for key, blobs in wrong.items():
-            self._backend.quarantine(key)
-            self._spoiled |= {blob.digest for blob in blobs}
-        if wrong:
-            self._safe -= self._spoiled
-            self._batch.clear()
-            raise Corrupt(f"what was hashed is not what was stored: memory or disk of this machine fail, test them{listed(list(wrong))}")
-
-    def _send_ahead(self) -> None:
-        """Send packs that are ready while others are filled; no more than `_UNSENT` wait, so they do not fill this machine's disk."""
-        for parcel in self._batch.closed:
-            if parcel.staged is not None and parcel not in self._sent:
-                staged, pack = parcel.staged
-                self._sent[parcel] = self._sender.submit(self._backend.publish, [(staged, self._place(pack).key)])
-        for sending in [future for future in self._sent.values() if not future.done()][:-_UNSENT]:
-            wait([sending])
-
-    def _is_sent(self, parcel: Parcel) -> bool:
-        """Was it sent ahead? What could not be is sent again, and says then what is wrong."""
-        return parcel in self._sent and self._sent[parcel].exception() is None
-
-    def _give_up(self, failed: Mapping[Digest, BaseException]) -> None:
-        """Of bytes that were staged and could not be made durable nothing is left: those blobs are lost."""
-        self._safe -= failed.keys()
-        for error in failed.values():
-            raise error
+        try:
+            self._outgoing.publish()
+        finally:
+            self._safe -= self._outgoing.lost
 
     @property
     def lost(self) -> frozenset[Digest]:
         """What was pinned and never stored, because storing it failed: a commit must leave it out."""
         failed = [digest for digest, row in self._rows.items() if row.state is BlobState.UPLOADING]
-        return frozenset(digest for digest in (*failed, *self._spoiled) if digest not in self._safe)
+        return frozenset(digest for digest in (*failed, *self._outgoing.lost) if digest not in self._safe)
 
     def close(self) -> None:
         """Free the pins and leave nothing that was not committed. A second close, and one after a commit, change nothing."""
@@ -353,8 +235,7 @@ class Session:
         if self._id is None:
             return
         try:
-            self._sender.close()
-            self._batch.drop()
+            self._outgoing.drop()
             self._backend.sweep(self._id)
         finally:
             was_open = self._ledger.close_session(self._id)
@@ -364,8 +245,8 @@ class Session:
     def _retract(self) -> None:
         """Take back what nobody committed: what was refused leaves no trace. The ledger spares what somebody else relies on by now."""
         with suppress(Unavailable):  # what stays is garbage that reclaim finds
-            ours = [row for row in self._rows.values() if row.state is BlobState.UPLOADING and row.pack is None]
-            doomed = self._ledger.doom([*ours, *(pack for pack in self._packs.values() if pack.state is BlobState.UPLOADING)])
+            ours = [*self._rows.values(), *self._outgoing.packs.values()]
+            doomed = self._ledger.doom([row for row in ours if row.state is BlobState.UPLOADING])
             if doomed:
                 self._backend.remove_many([record.key for record in doomed])
                 self._ledger.forget(doomed)
@@ -436,28 +317,15 @@ class Session:
         row = self._rows.get(blob.digest)
         if blob.size <= self.store.packed and not (row is not None and row.state is BlobState.LIVE and row.pack is None):
             self._count(blob)
-            self._batch.add(blob, data)
-            if not self._backend.is_near:
-                self._send_ahead()
+            self._outgoing.add(blob, data)
             return
         with self._backend.stage(self.id) as staged:
             staged.write(data)
         self._hold(blob, staged)
 
-    def _place(self, pack: Pack) -> BlobRecord:
-        """Tell the ledger of a pack; this session reads what is in it from there from now on."""
-        placed = self._ledger.place(self.id, self._domain, pack.blob, [(member.blob, member.start) for member in pack.members])
-        self._packs[pack.blob.digest] = placed
-        for member in pack.members:
-            if row := self._rows.get(member.blob.digest):
-                self._rows[member.blob.digest] = row.resting(placed, member.start)
-        if placed.state is BlobState.LIVE:
-            self._is_there(placed, must_ask=True)
-        return placed
-
     def _hold(self, blob: Blob, staged: Staged) -> None:
         self._count(blob)
-        self._batch.add_alone(blob, staged)
+        self._outgoing.add_alone(self._rows[blob.digest], staged)
 
     def _count(self, blob: Blob) -> None:
         self._safe.add(blob.digest)

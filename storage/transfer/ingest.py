@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 
-from storage.blob.session import Assumed, Session
+from storage.blob.assumption import Assumed
+from storage.blob.session import Session
 from storage.digest import Blob, Digest, digests_of
 from storage.entry import Entry, check_path, check_paths
 from storage.manifest import Manifest, Sealed, in_order, seal

@@ -299,7 +299,7 @@ class TestFar:
         with far.session() as session:
             for data in contents:
                 session.take_bytes(data)
-            session._sender.close()
+            session._outgoing._sender.close()
             assert 8 <= len(backend.published)
             assert {1} == {len(keys) for keys in backend.published}
             session.publish()

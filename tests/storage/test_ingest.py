@@ -37,13 +37,13 @@ def known(shelf: Shelf, tmp_path: Path) -> Shelf:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are opened to be read."""
     seen: list[str] = []
-    real = source.Source.__init__
+    real = source._open
 
-    def init(self: source.Source, path: Path | str) -> None:
+    def noting(path: Path | str) -> int:
         seen.append(Path(path).name)
-        real(self, path)
+        return real(path)
 
-    monkeypatch.setattr(source.Source, "__init__", init)
+    monkeypatch.setattr(source, "_open", noting)
     return seen
 
 
