@@ -21,8 +21,8 @@ def rows(letter: str, *numbers: int | range) -> list[str]:
 
 REQUIRED = [
     *rows("N", range(1, 23)),
-    *rows("F", range(1, 7), range(8, 20)),
-    *rows("H", range(1, 16), 17, 18),
+    *rows("F", range(1, 20)),
+    *rows("H", range(1, 19)),
     *rows("S", range(1, 21)),
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
