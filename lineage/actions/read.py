@@ -114,7 +114,7 @@ def download(
         destination,
         prefix=prefix,
         exact=exact,
-        fetch=fetch_reference(engine) if use_cache else lambda entry, out: reference.fetch(entry, out),
+        fetch=fetch_reference(engine) if use_cache else reference.fetch,
         allow_missing_references=allow_missing_references,
         memory=engine.trees.recall(destination, version.domain),
         progress=progress,
