@@ -89,6 +89,8 @@ class Parcel:
             if self._writer is None:
                 self._writer = PackWriter(self._stage(), self._algorithm)
             self._writer.extend(slab)
+            if self._is_near:
+                self._writer.staged.hurry()
         except BaseException:
             self._has_failed = True
             raise
