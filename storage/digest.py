@@ -34,7 +34,7 @@ class _Hash(Protocol):
     def hexdigest(self) -> str: ...
 
 
-ALGORITHMS: dict[str, Callable[[], _Hash]] = {"blake3": blake3.blake3, "sha256": hashlib.sha256}
+ALGORITHMS: dict[str, Callable[..., _Hash]] = {"blake3": blake3.blake3, "sha256": hashlib.sha256}
 """Identity algorithms a store may be created with. Both give 256 bits."""
 
 _DIGITS = b"0123456789abcdef"
@@ -65,9 +65,7 @@ class Digest(NamedTuple):
     @classmethod
     def of(cls, data: Buffer, algorithm: str = DEFAULT_ALGORITHM) -> Self:
         """The digest of `data`."""
-        hasher = ALGORITHMS[algorithm]()
-        hasher.update(data)
-        return cls(algorithm, hasher.hexdigest())
+        return cls(algorithm, ALGORITHMS[algorithm](data).hexdigest())
 
     def __str__(self) -> str:
         return f"{self[0]}:{self[1]}"
@@ -105,9 +103,7 @@ class Blob:
     @classmethod
     def of(cls, data: Buffer, algorithm: str = DEFAULT_ALGORITHM) -> Self:
         """Digest, size and checksum of `data`."""
-        hasher = Hasher(algorithm)
-        hasher.update(data)
-        return cls(*hasher.result())
+        return cls(Digest.of(data, algorithm), memoryview(data).nbytes, xxhash.xxh3_128_hexdigest(data))
 
 
 class Hasher:
