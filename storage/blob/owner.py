@@ -1,11 +1,14 @@
 """Whose prefix it is: two catalogues on one place would reclaim each other's bytes, so a mark in the place names its only owner.
 
 The mark is written when the place is first used, only where nothing is, and read back: what stands there decides. Each process looks
-once more before it first writes or removes anything; who only reads need not ask. A store that finds another's mark is refused. Taking a
-place over, after its owner's catalogue was restored elsewhere, has to be asked for, naming the owner that loses it.
+once more before it first writes anything, and each time before it removes anything, which cannot be taken back; who only reads need not
+ask. A store that finds another's mark is refused. Taking a place over, after its owner's catalogue was restored elsewhere, has to
+be asked for, naming the owner that loses it.
 
 The mark also remembers whether the service honours `If-None-Match: *`: it is written once as if it did, then again under that condition
-saying that it does not, and stays as it was only where the condition was kept.
+saying that it does not, and stays as it was only where the condition was kept. Where it was not, two stores may each have found the place
+empty, and the later mark stands. There, and by the process that wrote the first mark anywhere (conditions may race), it is looked at again
+after each publishing: nothing is committed in a place that is another's by then.
 """
 
 import json
@@ -17,7 +20,7 @@ from typing import Protocol
 
 from storage.blob import disk
 from storage.blob.backend import Backend, Staged
-from storage.errors import InvalidStore, ReadOnlyStore, UnknownFormat
+from storage.errors import InvalidStore, ReadOnlyStore, RemoteUnavailable, UnknownFormat
 from storage.layout import OWNER_FILE
 
 _FORMAT = "lineage-store-owner"
@@ -92,13 +95,14 @@ def owner(premises: Premises, where: str) -> Mark | None:
     return None if text is None else Mark.parse(text, where)
 
 
-def claim(premises: Premises, store: str, algorithm: str, where: str) -> Mark:
-    """The mark of `store`, which stands there now.
+def claim(premises: Premises, store: str, algorithm: str, where: str) -> bool:
+    """The mark of `store` stands there now. May somebody who found the place empty, as `store` did, still write his over it?
 
     Raises:
         InvalidStore: the place is another store's.
     """
     found = owner(premises, where)
+    is_new = found is None
     if found is None:
         premises.write_mark(Mark(store, algorithm).print(), only_new=True)
         premises.write_mark(Mark(store, algorithm, is_conditional=False).print(), only_new=True)
@@ -108,7 +112,7 @@ def claim(premises: Premises, store: str, algorithm: str, where: str) -> Mark:
     if found.store != store:
         raise foreign(where, found.store, store)
     premises.learn(is_conditional=found.is_conditional)
-    return found
+    return is_new or not found.is_conditional
 
 
 def adopt(premises: Premises, former: str, store: str, algorithm: str, where: str) -> None:
@@ -154,6 +158,8 @@ class Owned(Backend):
         self._store, self._algorithm, self._sealed = store, algorithm, sealed
         self._sure: int | None = None
         """The process that looked."""
+        self._is_contested = False
+        """May somebody who found the place empty, as this store did, still write his mark?"""
 
     def __str__(self) -> str:
         return str(self.backend)
@@ -168,8 +174,19 @@ class Owned(Backend):
         if self._sealed:
             raise ReadOnlyStore(f"{self} is read only: {self._sealed}")
         if self._sure != os.getpid():
-            claim(self.premises, self._store, self._algorithm, str(self))
+            self._is_contested = claim(self.premises, self._store, self._algorithm, str(self))
             self._sure = os.getpid()
+
+    def _look_again(self) -> None:
+        """As `claim`, however sure this process is; but a mark that was there and is gone is not written again."""
+        if self._sure != os.getpid():
+            self.claim()
+            return
+        found = owner(self.premises, str(self))
+        if found is None:
+            raise RemoteUnavailable(f"{self} has no {OWNER_FILE} any more: is the place still there, is it the right one?")
+        if found.store != self._store:
+            raise foreign(str(self), found.store, self._store)
 
     def stage(self, session: str, key: str | None = None) -> Staged:
         self.claim()
@@ -178,6 +195,8 @@ class Owned(Backend):
     def publish(self, staged: Sequence[tuple[Staged, str]]) -> None:
         self.claim()
         self.backend.publish(staged)
+        if self._is_contested:
+            self._look_again()
 
     def read(self, key: str, start: int = 0, length: int | None = None) -> Iterator[bytes]:
         return self.backend.read(key, start, length)
@@ -186,15 +205,15 @@ class Owned(Backend):
         return self.backend.size(key)
 
     def remove(self, key: str) -> None:
-        self.claim()
+        self._look_again()
         self.backend.remove(key)
 
     def remove_many(self, keys: Sequence[str]) -> None:
-        self.claim()
+        self._look_again()
         self.backend.remove_many(keys)
 
     def quarantine(self, key: str) -> bool:
-        self.claim()
+        self._look_again()
         return self.backend.quarantine(key)
 
     def copy_aside(self, key: str, start: int, length: int) -> bool:

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from storage.blob.home import Home
+from storage.blob.home import Home, owned
 from storage.blob.local import LocalBackend
+from storage.blob.owner import Owned, Premises
 from storage.errors import InvalidStore, PackageMissing, ReadOnlyStore, RemoteUnavailable, UnknownFormat
+from storage.layout import StoreFormat
 from storage.location import Location
 from tests.contracts.backend import content, key_of, put, staged
+from tests.faults.proxy import FOREVER, Fault, Proxy
 from tests.faults.s3 import Service
 
 Place = Callable[[], str]
@@ -102,6 +105,72 @@ def test_adopting_is_asked_for(url: str, tmp_path: Path) -> None:
         with pytest.raises(InvalidStore, match=second.format.store):
             write()
     assert b"data" == content(second.backend.read(key))
+
+
+def test_the_former_owner_is_told_while_it_is_open(url: str, tmp_path: Path) -> None:
+    """A process that was sure of the place before it was taken over removes nothing there any more."""
+    first = Home.create_or_open(tmp_path / "one", store=url)
+    [key] = put(first.backend, b"data")
+    second = Home.create_or_open(tmp_path / "two", store=url, adopt=first.format.store)
+    for remove in (first.backend.remove, first.backend.quarantine, lambda key: first.backend.remove_many([key])):
+        with pytest.raises(InvalidStore, match=second.format.store):
+            remove(key)
+
+    assert b"data" == content(second.backend.read(key))
+
+
+class Emptied:
+    """A place where the first look finds nothing, because somebody else is just about to write his mark; then it is as it is."""
+
+    def __init__(self, premises: Premises) -> None:
+        self._premises, self._was_asked = premises, False
+
+    def read_mark(self) -> bytes | None:
+        is_first, self._was_asked = not self._was_asked, True
+        return None if is_first else self._premises.read_mark()
+
+    def write_mark(self, text: bytes, *, only_new: bool) -> None:
+        self._premises.write_mark(text, only_new=only_new)
+
+    def learn(self, *, is_conditional: bool) -> None:
+        self._premises.learn(is_conditional=is_conditional)
+
+
+@pytest.mark.fault("R11")
+def test_two_homes_that_both_found_a_place_empty(s3_proxy: Proxy, s3: Service, tmp_path: Path) -> None:
+    """Where a service ignores conditions both have marked it: the mark that stands decides, and the other publishes and removes nothing."""
+    url = f"s3://{s3.bucket()}/raced"
+    s3_proxy.plan(Fault("PUT", without="If-None-Match", times=FOREVER))
+    first = Home.create_or_open(tmp_path / "one", store=url)
+    [key] = put(first.backend, b"data")
+
+    (tmp_path / "two").mkdir()
+    second = owned(Location.parse(url), LocalBackend(tmp_path / "two"), StoreFormat("2" * 32))
+    second.premises = Emptied(second.premises)
+    second.claim()
+
+    with pytest.raises(InvalidStore, match="2" * 32):
+        put(first.backend, b"never acknowledged")
+    with pytest.raises(InvalidStore, match="2" * 32):
+        first.backend.remove(key)
+    put(second, b"the place's owner")
+    again = Home.open(tmp_path / "one")
+    assert again is not None
+    with pytest.raises(InvalidStore, match="2" * 32):
+        put(again.backend, b"never acknowledged")
+    assert b"data" == content(again.backend.read(key))
+
+
+def test_a_place_that_lost_its_mark_is_not_marked_again(url: str, tmp_path: Path) -> None:
+    """While the store is open: a disk that was unmounted, a bucket that was emptied. Nothing is called removed there."""
+    backend = Home.create_or_open(tmp_path / "home", store=url).backend
+    [key] = put(backend, b"data")
+    assert isinstance(backend, Owned)
+    backend.premises = Emptied(backend.premises)
+    with pytest.raises(RemoteUnavailable, match="any more"):
+        backend.remove(key)
+
+    assert b"data" == content(backend.read(key))
 
 
 def test_adopting_needs_the_same_digests(url: str, tmp_path: Path) -> None:
