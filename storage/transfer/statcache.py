@@ -11,6 +11,9 @@ seen. An edit within the clock tick of the last look would not be, so what is th
 mtime and ctime of a file that was read must lie before the moment this memory was recalled, by the clock of the file system that the cache
 is on and by more than its granularity; on any other file system, whose clock may be another's, by two seconds.
 
+A clock that was set back shows times that were shown before, and where times have no fraction an edit may then look like the last one. So a
+memory that was kept later than its clock says now is empty. (Where times have one, no two edits share it, whatever the clock did.)
+
 Whatever is wrong with such a file (cut off, damaged, of another store, version or tree) makes it empty: everything is read again. It is
 written whole under a temporary name and renamed; of several writers the last wins. Not being able to write one costs time and nothing else.
 """
@@ -78,7 +81,8 @@ class StatCache:
             return Memory(None, {})
         name = {"store": self.store, "domain": domain, "root": os.fsencode(os.path.realpath(root)).hex()}
         path = self.directory / Digest.of(json.dumps(name).encode()).value[:32]
-        return Memory(path, name, _read(path, name))
+        kept, known, now = _kept(path), _read(path, name), _now(self.directory)
+        return Memory(path, name, None if now and kept > now[1] + TICK else known, now)
 
 
 @dataclass(frozen=True)
@@ -107,11 +111,13 @@ class _Known:
 class Memory:
     """What is known of one tree. One thread at a time."""
 
-    def __init__(self, path: Path | None, name: dict[str, str], known: _Known | None = None) -> None:
+    def __init__(
+        self, path: Path | None, name: dict[str, str], known: _Known | None = None, recalled: "tuple[int, int] | None" = None
+    ) -> None:
         self._path, self._name, self._known = path, name, known or _Known()
         self._met = bytearray(len(self._known.paths))
         self._noted: dict[str, tuple[bytes, Blob, bool]] = {}
-        self._recalled = None if path is None else _now(path.parent)
+        self._recalled = recalled
 
     @property
     def algorithm(self) -> str:
@@ -260,6 +266,14 @@ def _between(gone: Iterable[int], count: int) -> Iterator[tuple[int, int]]:
         if start < place:
             yield start, place
         start = place + 1
+
+
+def _kept(path: Path) -> int:
+    """When a file was last kept, or found to be as it was: it counts as used then."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _read(path: Path, name: dict[str, str]) -> _Known:

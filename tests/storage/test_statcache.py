@@ -178,6 +178,20 @@ class TestYoung:
 
         assert Blob.of(b"made") == find(cache, tree, "a")
 
+    @pytest.mark.usefixtures("later")
+    @pytest.mark.parametrize("back", [True, False])
+    def test_a_clock_that_was_set_back(self, cache: StatCache, tree: Path, back: bool) -> None:
+        """What was kept later than it is now is not believed, for the times of then come again; as soon as it was read anew it is."""
+        write(tree, a="one")
+        remember(cache, tree, "a")
+        [file] = (cache.directory or tree).iterdir()
+        kept = (statcache._now(tree) or (0, 0))[1] + 2 * statcache.TICK * (1 if back else -1)
+        os.utime(file, ns=(kept, kept))
+
+        assert (None if back else Blob.of(b"one")) == find(cache, tree, "a")
+        remember(cache, tree, "a")
+        assert Blob.of(b"one") == find(cache, tree, "a")
+
     def test_times_no_clock_shows(self, cache: StatCache, tree: Path) -> None:
         """A time beyond what is kept makes a file one that is always read."""
         stamp = (1, 2, 3, 1 << 70, 5)
