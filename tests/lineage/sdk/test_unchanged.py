@@ -2,12 +2,12 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import lineage
 from lineage.cli import main
-from storage.blob import source
 from storage.transfer import statcache
 
 
@@ -15,17 +15,18 @@ from storage.transfer import statcache
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that are opened to be read; what lies on the disk is hours old."""
     seen: list[str] = []
-    real, now = source.Source.__init__, statcache._now
+    opening, now = os.open, statcache._now
 
-    def init(self: source.Source, path: Path | str) -> None:
-        seen.append(Path(path).name)
-        real(self, path)
+    def noted(path: Any, *given: Any, **named: Any) -> int:
+        if "tree" in Path(os.fsdecode(path)).parts:
+            seen.append(Path(os.fsdecode(path)).name)
+        return opening(path, *given, **named)
 
     def later(directory: Path) -> tuple[int, int] | None:
         instant = now(directory)
         return instant and (instant[0], instant[1] + 7_200_000_000_000)
 
-    monkeypatch.setattr(source.Source, "__init__", init)
+    monkeypatch.setattr(os, "open", noted)
     monkeypatch.setattr(statcache, "_now", later)
     return seen
 
