@@ -12,19 +12,19 @@ maker may have died before flushing. A file that has a key already was flushed b
 It holds no descriptor and no thread between calls, so it may be used from any thread and after any fork.
 """
 
-import errno
 import os
 import re
 import secrets
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
 from storage.blob import disk
 from storage.blob.backend import Backend, Staged, check_key
 from storage.blob.pool import pool
+from storage.blob.staged import LocalStaged
 from storage.digest import CHUNK
 from storage.errors import BlobMissing, Corrupt, InvalidPath, ReadOnlyStore, Unavailable
 from storage.layout import OBJECTS, QUARANTINE, STAGING
@@ -32,111 +32,9 @@ from storage.layout import OBJECTS, QUARANTINE, STAGING
 THREADS = 8
 """Files flushed at the same time: the disk merges what it is asked together."""
 
-_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR})
-"""What says nothing about a disk."""
-
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _Item = TypeVar("_Item")
 _SESSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}", re.ASCII)
-
-
-class LocalStaged(Staged):
-    """A file in a session's staging directory."""
-
-    def __init__(self, path: Path, fd: int, clones: dict[int, bool] | None = None) -> None:
-        self.path = path
-        self.size = 0
-        self.is_sealed = False
-        """Are its mode and its bytes durable already?"""
-        self._fd: int | None = fd
-        self._is_doubtful = False
-        self._clones = {} if clones is None else clones
-        self._begun = 0
-        self._ends_in_hole = False
-        self._process = os.getpid()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        if self._fd is None:
-            raise Unavailable(f"{self.path} is closed: stage the bytes again")
-        try:
-            with disk.refusals(self.path, len(data)):
-                disk.write(self._fd, data, self.path)
-        except BaseException:
-            self.drop()
-            raise
-        self.size += memoryview(data).nbytes
-        self._ends_in_hole = False
-
-    def skip(self, length: int) -> None:
-        if self._fd is None:
-            raise Unavailable(f"{self.path} is closed: stage the bytes again")
-        os.lseek(self._fd, length, os.SEEK_CUR)
-        self.size += length
-        self._ends_in_hole = True
-
-    def clone(self, source: int) -> Path | None:
-        device = os.fstat(source).st_dev
-        if self._fd is None or self.size or not self._clones.get(device, True):
-            return None
-        with disk.refusals(self.path):
-            self._clones[device] = disk.clone(source, self._fd, self.path)
-            self.size = os.fstat(self._fd).st_size
-        return self.path if self._clones[device] else None
-
-    def hurry(self) -> None:
-        if self._fd is not None:
-            disk.begin_flush(self._fd, self._begun, self.size - self._begun)
-            self._begun = self.size
-
-    def close(self) -> None:
-        fd, self._fd = self._fd, None
-        if fd is not None:
-            with disk.refusals(self.path), self._doubting():
-                try:
-                    if self._ends_in_hole:
-                        disk.shorten(fd, self.size, self.path)
-                finally:
-                    os.close(fd)
-
-    def flush(self) -> None:
-        try:
-            self.close()
-            with disk.refusals(self.path, self.size):
-                self.seal()
-        except BaseException:
-            self.drop()
-            raise
-
-    def seal(self) -> None:
-        """Flush what was written, its mode set first, once.
-
-        A flush that fails is never asked for again: the system may have dropped the bytes and would say that all is well.
-        """
-        if self.is_sealed:
-            return
-        if self._is_doubtful:
-            raise Unavailable(
-                f"{self.path} could not be flushed, so nobody knows what is on the disk: look at it, then take the bytes in again"
-            )
-        with self._doubting():
-            disk.seal(self.path, 0o444)
-        self.is_sealed = True
-
-    @contextmanager
-    def _doubting(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            self._is_doubtful = error.errno not in _PASSING
-            raise
-
-    def drop(self) -> None:
-        try:
-            self.close()
-        finally:
-            if self._process == os.getpid():  # a child that was forked meanwhile leaves it to its parent
-                with disk.refusals(self.path):
-                    disk.unlink(self.path)
 
 
 class LocalBackend(Backend):

@@ -22,8 +22,8 @@ from storage.blob import disk, endpoint
 from storage.blob.backend import Staged
 from storage.blob.bucket import Bucket, label, proof
 from storage.blob.endpoint import Refusal
-from storage.blob.local import LocalStaged
 from storage.blob.pool import each, pool
+from storage.blob.staged import LocalStaged
 from storage.digest import Buffer
 from storage.errors import StorageError, TooLarge, Unavailable
 

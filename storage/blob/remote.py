@@ -18,8 +18,9 @@ from typing import Any
 
 from storage.blob import disk
 from storage.blob.backend import Backend, Staged, check_key
-from storage.blob.local import LocalBackend, LocalStaged
+from storage.blob.local import LocalBackend
 from storage.blob.pool import each
+from storage.blob.staged import LocalStaged
 from storage.errors import (
     BlobMissing,
     Corrupt,

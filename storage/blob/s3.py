@@ -22,9 +22,10 @@ from storage.blob import disk, endpoint
 from storage.blob.backend import Backend, Staged, check_key
 from storage.blob.bucket import Body, Bucket, digest_of, label, proof
 from storage.blob.endpoint import Refusal
-from storage.blob.local import LocalBackend, LocalStaged
+from storage.blob.local import LocalBackend
 from storage.blob.multipart import LARGEST, PART, SINGLE, SentAhead, abandon, notes, part_size, send_file
 from storage.blob.pool import each
+from storage.blob.staged import LocalStaged
 from storage.digest import CHUNK, Hasher
 from storage.errors import BlobMissing, InvalidPath, NotRemoved, RemoteUnavailable, Unavailable
 from storage.layout import OBJECTS, OWNER_FILE, QUARANTINE, STAGING

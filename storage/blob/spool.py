@@ -3,7 +3,8 @@
 So nothing is flushed: after a power loss the writer is gone too, and whatever he had staged is swept.
 """
 
-from storage.blob.local import LocalBackend, LocalStaged
+from storage.blob.local import LocalBackend
+from storage.blob.staged import LocalStaged
 
 
 class Spooled(LocalStaged):
