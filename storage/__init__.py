@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from storage.entry import Pin as Pin
     from storage.errors import StorageError as StorageError
     from storage.ledger import Ledger as Ledger
-    from storage.ledger import MemoryLedger as MemoryLedger
     from storage.manifest import Manifest as Manifest
+    from storage.memory import MemoryLedger as MemoryLedger
 
 _ROOMS = {
     "Backend": "storage.blob.backend",
@@ -36,7 +36,7 @@ _ROOMS = {
     "LocalBackend": "storage.blob.local",
     "Manifest": "storage.manifest",
     "MemoryBackend": "storage.blob.memory",
-    "MemoryLedger": "storage.ledger",
+    "MemoryLedger": "storage.memory",
     "Pin": "storage.entry",
     "Session": "storage.blob.session",
     "StorageError": "storage.errors",

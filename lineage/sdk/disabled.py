@@ -9,7 +9,7 @@ from lineage.sdk.config import parse_config
 from lineage.sdk.settings import Settings
 from storage.blob.memory import MemoryBackend
 from storage.blob.store import Store
-from storage.ledger import MemoryLedger
+from storage.memory import MemoryLedger
 from storage.transfer.statcache import StatCache
 
 DUMMY = "dummy"

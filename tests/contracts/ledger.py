@@ -18,7 +18,8 @@ import pytest
 from storage.digest import Blob, Digest
 from storage.errors import Corrupt
 from storage.layout import blob_key, pack_key
-from storage.ledger import BlobRecord, BlobState, Ledger, MemoryLedger
+from storage.ledger import BlobRecord, BlobState, Ledger
+from storage.memory import MemoryLedger
 
 
 class LedgerHouse(Protocol):

@@ -18,7 +18,7 @@ from storage.blob.memory import MemoryBackend
 from storage.blob.s3 import S3Backend
 from storage.blob.store import Store
 from storage.digest import Digest
-from storage.ledger import MemoryLedger
+from storage.memory import MemoryLedger
 from storage.upkeep import reclaim
 from tests.faults.mishap import World
 from tests.faults.s3 import Service

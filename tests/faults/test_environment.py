@@ -30,7 +30,7 @@ from storage.blob.store import Store
 from storage.digest import Blob
 from storage.errors import InvalidStore, SourceChanged, StorageError, StoreFull, Unavailable
 from storage.layout import FORMAT_FILE, OBJECTS, RESERVE, STAGING
-from storage.ledger import MemoryLedger
+from storage.memory import MemoryLedger
 from tests.faults.invariants import Acknowledged, check, cleaned, visible
 from tests.faults.kill import Scene, counted, observed
 from tests.faults.scene import DEMO, FILES, MORE, Stage, begin, end, measure, named, put, tree

@@ -17,8 +17,9 @@ from storage.blob.store import Store
 from storage.digest import Digest
 from storage.entry import Entry
 from storage.errors import Corrupt, UnknownFormat
-from storage.ledger import BlobRecord, MemoryLedger
+from storage.ledger import BlobRecord
 from storage.manifest import Manifest
+from storage.memory import MemoryLedger
 from storage.transfer.ingest import store_manifest
 from storage.upkeep.verify import verify_store
 from tests.faults.kill import Scene

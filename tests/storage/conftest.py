@@ -15,8 +15,8 @@ from storage.blob.session import Count
 from storage.blob.store import Store
 from storage.digest import Digest
 from storage.layout import blob_key
-from storage.ledger import MemoryLedger
 from storage.manifest import Manifest
+from storage.memory import MemoryLedger
 from storage.transfer import statcache
 from storage.transfer.ingest import ingest_tree, store_manifest
 from storage.transfer.scan import scan

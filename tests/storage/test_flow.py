@@ -16,7 +16,7 @@ from storage.blob.session import Session
 from storage.blob.store import Store
 from storage.digest import Blob
 from storage.errors import Corrupt, SourceChanged, StoreFull, TooLarge, Unavailable
-from storage.ledger import MemoryLedger
+from storage.memory import MemoryLedger
 from tests.storage.conftest import ALONE, Shelf
 
 

@@ -17,7 +17,7 @@ from storage.blob.pack import PACKED
 from storage.blob.store import Store
 from storage.digest import Blob, Digest
 from storage.layout import parse_blob_key, parse_pack_key
-from storage.ledger import MemoryLedger
+from storage.memory import MemoryLedger
 from storage.transfer.checkout import checkout
 from storage.upkeep import reclaim
 from tests.storage.conftest import Shelf

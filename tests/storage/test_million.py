@@ -15,8 +15,8 @@ from storage.blob.session import Count
 from storage.blob.store import Store
 from storage.digest import Digest
 from storage.entry import Entry, Kind
-from storage.ledger import MemoryLedger
 from storage.manifest import Manifest
+from storage.memory import MemoryLedger
 from storage.transfer.ingest import Stored, store_manifest
 
 MANY = pytest.mark.parametrize("count", [100_000, pytest.param(1_000_000, marks=pytest.mark.soak)])

@@ -15,7 +15,8 @@ from storage.blob.pack import PACKED
 from storage.blob.store import WHOLE, Store
 from storage.digest import Digest
 from storage.errors import BlobMissing, Corrupt, RemoteUnavailable, StorageError
-from storage.ledger import BlobRecord, MemoryLedger
+from storage.ledger import BlobRecord
+from storage.memory import MemoryLedger
 from storage.transfer.checkout import Report, checkout
 from storage.transfer.ingest import ingest_tree, store_manifest
 from storage.transfer.scan import scan

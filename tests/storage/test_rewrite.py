@@ -11,7 +11,8 @@ from storage.blob.pack import PACKED, packed_size
 from storage.blob.store import Store
 from storage.digest import Blob, Digest
 from storage.errors import NotRemoved, Unavailable
-from storage.ledger import BlobRecord, MemoryLedger
+from storage.ledger import BlobRecord
+from storage.memory import MemoryLedger
 from storage.upkeep import rewrite as room
 from storage.upkeep.reclaim import Reclaimed, carry_out, plan
 from storage.upkeep.rewrite import REASON, Rewritten, rewrite, sparse

@@ -19,7 +19,8 @@ from storage.blob.source import stamp_of
 from storage.blob.store import Store
 from storage.digest import Blob
 from storage.errors import BlobMissing, Missing, Refused, SourceChanged, StoreFull, Unavailable, UnsafeLink, UnsupportedFile
-from storage.ledger import BlobState, MemoryLedger
+from storage.ledger import BlobState
+from storage.memory import MemoryLedger
 from storage.transfer.ingest import ingest_file, ingest_tree, store_manifest
 from storage.transfer.scan import scan
 from tests.storage.conftest import ALONE, Shelf

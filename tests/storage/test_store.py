@@ -14,7 +14,8 @@ from storage.blob.pack import PACKED
 from storage.blob.store import WHOLE, Store
 from storage.digest import Blob, Digest
 from storage.errors import BlobMissing, Corrupt, StorageError
-from storage.ledger import BlobRecord, MemoryLedger
+from storage.ledger import BlobRecord
+from storage.memory import MemoryLedger
 from storage.transfer.checkout import checkout
 from tests.faults.collision import pair
 from tests.storage.conftest import ALONE, Shelf

@@ -12,7 +12,8 @@ from storage.blob.pack import PACKED
 from storage.blob.store import Store
 from storage.digest import Blob, Digest
 from storage.errors import Refused, Unavailable
-from storage.ledger import BlobState, MemoryLedger
+from storage.ledger import BlobState
+from storage.memory import MemoryLedger
 from storage.upkeep.rebuild import Rebuilt, rebuild
 from storage.upkeep.reclaim import REASONS, carry_out, plan
 from storage.upkeep.verify import Verification, verify_store
