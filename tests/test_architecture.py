@@ -1,6 +1,7 @@
 """The laws that keep the house standing, read off the syntax tree. A broken law names the line that breaks it."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections import defaultdict
@@ -187,6 +188,15 @@ def test_functions_stay_small() -> None:
 def test_every_file_opens_with_its_law() -> None:
     """Every module says in its first lines what it is."""
     assert [] == [str(path.relative_to(ROOT)) for path, tree in modules() if not ast.get_docstring(tree)]
+
+
+@pytest.mark.parametrize("folder", ["storage/blob", "storage/transfer"])
+def test_tables_of_contents_are_right(folder: str) -> None:
+    """Where a package's docstring says what is in its folder, all of it is listed, once, and nothing else."""
+    lines = (ast.get_docstring(ast.parse((ROOT / folder / "__init__.py").read_text())) or "").splitlines()[2:]
+    listed = [name for line in lines for name in re.split(r" {2,}", line.strip())[1].split(" · ")]
+    there = {path.stem for path in (ROOT / folder).iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert sorted(there - {"__init__"}) == sorted(listed)
 
 
 def test_the_top_level_is_what_it_should_be() -> None:

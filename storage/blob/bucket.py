@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, TypeVar
 
 from storage.blob import endpoint
-from storage.blob.budget import BUDGET, Budget
 from storage.blob.endpoint import Refusal
+from storage.blob.retry import BUDGET, Budget
 from storage.digest import CHUNK, Digest, Hasher
 from storage.errors import BlobMissing, Corrupt, InvalidDigest, ReadOnlyStore, RemoteUnavailable, StorageError
 from storage.layout import parse_blob_key, parse_pack_key

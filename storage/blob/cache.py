@@ -2,7 +2,7 @@
 
     <2 digits>/<62 digits>-<checksum>-<size>    something kept: the digest of its name, and what the file must hold
     incoming/<random>                           being written; its writer holds a lock on it for as long as he lives
-    partial/<64 digits>                         coming range by range, and kept when it is cut off: `storage.blob.part`
+    partial/<64 digits>                         coming range by range, and kept when it is cut off: `storage.blob.download`
 
 Every hit is verified in full, and what is rotten is dropped: it can be fetched again. The least recently used files go first when there
 are more than `limit` bytes; when a file was used is its modification time, there is no list of them to lose. What another live process is
@@ -20,7 +20,7 @@ from pathlib import Path
 import xxhash
 
 from storage.blob import disk
-from storage.blob.part import RANGE, Part, ReadRange, opened
+from storage.blob.download import RANGE, Part, ReadRange, opened
 from storage.digest import CHUNK, Blob, Digest
 from storage.errors import Corrupt
 

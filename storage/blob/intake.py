@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from storage.blob.backend import Staged
-from storage.blob.flow import Flow
+from storage.blob.pipeline import Pipeline
 from storage.blob.source import Source, Stamp, patiently, read_small, stamp_of
 from storage.digest import Blob
 
@@ -56,8 +56,8 @@ def measure(source: Source, algorithm: str) -> Blob:
     Raises:
         SourceChanged, Unavailable: as `Source`.
     """
-    with Flow(algorithm, source.size) as flow:
-        return _run(source, flow)
+    with Pipeline(algorithm, source.size) as pipeline:
+        return _run(source, pipeline)
 
 
 def pour(source: Source, staged: Staged, algorithm: str, *, is_near: bool = False) -> Blob:
@@ -69,21 +69,21 @@ def pour(source: Source, staged: Staged, algorithm: str, *, is_near: bool = Fals
     """
     shared = staged.clone(source.descriptor)
     if shared is not None:  # what is stored is hashed, so it is read from there
-        with Source(shared) as copy, Flow(algorithm, copy.size) as flow:
-            blob = _run(copy, flow)
+        with Source(shared) as copy, Pipeline(algorithm, copy.size) as pipeline:
+            blob = _run(copy, pipeline)
         source.require_same(blob.size)
         return blob
-    with Flow(algorithm, source.size, staged, is_near=is_near) as flow:
-        return _run(source, flow)
+    with Pipeline(algorithm, source.size, staged, is_near=is_near) as pipeline:
+        return _run(source, pipeline)
 
 
-def _run(source: Source, flow: Flow) -> Blob:
+def _run(source: Source, pipeline: Pipeline) -> Blob:
     for length, is_hole in source.extents():
         if is_hole:
-            flow.skip(length)
+            pipeline.skip(length)
             source.skip(length)
-        elif flow.take(source.read_into, length) != length:
+        elif pipeline.take(source.read_into, length) != length:
             break
-    blob = flow.blob()
+    blob = pipeline.blob()
     source.require_same(blob.size)
     return blob

@@ -14,7 +14,7 @@ from storage.blob.backend import Backend, Staged
 from storage.blob.batch import Batch, Parcel
 from storage.blob.pack import Pack, read_footer
 from storage.blob.pool import Worker
-from storage.blob.proof import is_wrong, wrong_in
+from storage.blob.readback import is_wrong, wrong_in
 from storage.digest import Blob, Digest
 from storage.errors import BlobMissing, Corrupt, listed
 from storage.ledger import BlobRecord, BlobState, Ledger

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from storage.blob.bucket import Bucket
-from storage.blob.budget import Budget
 from storage.blob.local import LocalBackend
 from storage.blob.memory import MemoryBackend
+from storage.blob.retry import Budget
 from storage.blob.s3 import S3Backend
 from storage.blob.store import Store
 from storage.digest import Digest

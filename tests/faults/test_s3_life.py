@@ -17,7 +17,7 @@ import lineage
 from lineage.cli.main import main
 from lineage.sdk.active import ACTIVE
 from lineage.sdk.session import disconnect
-from storage.blob.budget import Budget
+from storage.blob.retry import Budget
 from storage.errors import StorageError
 from tests.faults.mishap import MISHAPS, Mishap, World
 from tests.faults.proxy import Proxy

@@ -14,7 +14,7 @@ from socketserver import BaseRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from storage.blob.budget import Budget
+from storage.blob.retry import Budget
 from storage.errors import RemoteUnavailable, StorageError
 from storage.transfer import reference
 from tests.faults.far import CONTENT, PATIENT, Far

@@ -8,10 +8,10 @@ import pytest
 
 import storage.blob.s3
 from storage.blob.bucket import Bucket
-from storage.blob.budget import Budget
 from storage.blob.local import LocalBackend
 from storage.blob.multipart import part_size
 from storage.blob.owner import claim
+from storage.blob.retry import Budget
 from storage.blob.s3 import S3Backend
 from storage.digest import Digest
 from storage.errors import (

@@ -15,7 +15,7 @@ import pytest
 from storage.entry import Entry, Pin
 from storage.errors import InvalidReference, ReferenceChanged, ReferenceMissing, RemoteUnavailable, Unreadable
 from storage.transfer import reference
-from storage.transfer.reference import Standing, http, patience
+from storage.transfer.reference import Standing, backoff, http
 
 
 @dataclass
@@ -118,7 +118,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Site]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The seconds that would have been waited, one after the other."""
     waited: list[float] = []
-    monkeypatch.setattr(patience, "pause", waited.append)
+    monkeypatch.setattr(backoff, "pause", waited.append)
     return waited
 
 
@@ -326,7 +326,7 @@ def test_not_now_is_asked_again(site: Site, waits: list[float], status: int) -> 
 
     assert "s1" == entry.extra["etag"]
     assert 3 == len(waits)
-    assert all(patience.FIRST * 2**turn / 2 <= wait <= patience.FIRST * 2**turn for turn, wait in enumerate(waits))
+    assert all(backoff.FIRST * 2**turn / 2 <= wait <= backoff.FIRST * 2**turn for turn, wait in enumerate(waits))
 
 
 @pytest.mark.fault("R01")
@@ -338,7 +338,7 @@ def test_retry_after_is_believed_within_the_budget(site: Site, waits: list[float
 
     assert 7 == waits[0]
     assert 5 < waits[1] < 10
-    assert waits[2] <= patience.FIRST
+    assert waits[2] <= backoff.FIRST
     waits.clear()
     site.busy = [(503, "3600")]
     with pytest.raises(RemoteUnavailable, match="503"):
@@ -354,7 +354,7 @@ def test_a_service_that_stays_busy_ends_with_the_budget(site: Site, waits: list[
     with pytest.raises(RemoteUnavailable):
         reference.pin(f"{site.url}/d/strong.csv")
     assert 2 < len(waits)
-    assert sum(waits) <= patience.BUDGET
+    assert sum(waits) <= backoff.BUDGET
 
 
 @pytest.mark.parametrize("knows_ranges", [True, False])

@@ -5,7 +5,7 @@ quotes) promises only that the content means the same, so it is compared, with t
 the time of last modification is kept in its stead, apart from real ones and as weak as they come; without that, only the size is held
 against what comes.
 
-A server that says "not now" is asked again, inside a budget (`patience`). A body that broke off is gone on with from where it broke, under
+A server that says "not now" is asked again, inside a budget (`backoff`). A body that broke off is gone on with from where it broke, under
 a strong etag only: without one, the rest could be of another object.
 
 Redirects are followed, a few, never from https to http. Credentials come from `~/.netrc`, go to the host they are for and are dropped when
@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from storage.entry import Entry, Pin, is_weak, printable, weak_time
 from storage.errors import InvalidReference, ReferenceChanged, ReferenceMissing, RemoteUnavailable, StorageError, Unreadable
-from storage.transfer.reference.patience import TRANSIENT, Patience
+from storage.transfer.reference.backoff import TRANSIENT, Patience
 from storage.transfer.reference.scheme import Standing, Wish
 
 if TYPE_CHECKING:

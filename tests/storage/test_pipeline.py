@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from storage.blob import disk, flow, intake
+from storage.blob import disk, intake, pipeline
 from storage.blob.local import LocalBackend
 from storage.blob.memory import MemoryBackend
 from storage.blob.session import Session
@@ -24,8 +24,8 @@ from tests.storage.conftest import ALONE, Shelf
 def tight(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files that are large already when they are small."""
     monkeypatch.setattr(intake, "SMALL", 100)
-    monkeypatch.setattr(flow, "STEP", 1000)
-    monkeypatch.setattr(flow, "_THREADED", 3000)
+    monkeypatch.setattr(pipeline, "STEP", 1000)
+    monkeypatch.setattr(pipeline, "_THREADED", 3000)
 
 
 def kept(shelf: Shelf, path: Path) -> Path:
@@ -120,10 +120,10 @@ class TestCloning:
         path.write_bytes(os.urandom(20_000))
         run = intake._run
 
-        def busy(source: intake.Source, flow: flow.Flow) -> Blob:
+        def busy(source: intake.Source, pipeline: pipeline.Pipeline) -> Blob:
             with path.open("ab") as file:
                 file.write(b"more")
-            return run(source, flow)
+            return run(source, pipeline)
 
         monkeypatch.setattr(intake, "_run", busy)
         with shelf.store.session() as session, pytest.raises(SourceChanged):

@@ -27,7 +27,7 @@ _THREADED = 2 * STEP
 """Below this starting threads takes longer than they save."""
 
 
-class Flow:
+class Pipeline:
     """See the top of this file; `staged` takes the bytes, or nobody does. What ends its block waits for its threads."""
 
     def __init__(self, algorithm: str, size: int, staged: Staged | None = None, *, is_near: bool = False) -> None:
