@@ -122,9 +122,12 @@ def _latest(engine: Engine, project: ProjectRecord, name: str) -> VersionRecord 
 
 
 def _merged(engine: Engine, project: ProjectRecord, base: VersionRecord, entries: Sequence[Entry], session: Session) -> list[Entry]:
-    merged = read_manifest(engine, base).entries | {entry.path: entry for entry in entries}
+    manifest = read_manifest(engine, base)
+    merged = manifest.entries | {entry.path: entry for entry in entries}
     if base.domain == project.domain:
-        keep_blobs(engine, project.domain, merged.values(), session)
+        segments = {segment.digest for segment in manifest.segments}
+        if segments != session.hold_segments(list(segments)):  # what is held protects all it lists; else each blob must be looked at
+            keep_blobs(engine, project.domain, merged.values(), session)
     else:
         copy_blobs(engine, base.domain, set(merged.values()).difference(entries), session)
     return list(merged.values())

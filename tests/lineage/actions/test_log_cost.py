@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from lineage.actions import log
+from lineage.actions.read import manifest
 from lineage.catalog import open as catalogue
 from storage.blob import batch, disk
 from storage.transfer.ingest import ingest_tree
@@ -99,3 +100,15 @@ def test_logging_again_changes_no_row_for_a_file(shop: Any, tmp_path: Path, monk
     assert (False, 0, 0) == (done.is_new, cost["write"], cost["link"])
     assert 5 >= cost["committed"]
     assert 2 * 500 + 40 > cost["rows"]
+
+
+def test_adding_to_a_version_costs_the_addition(shop: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file more on top of thousands: what the version lists already is held by its segments, and only a new segment lists its blobs."""
+    before = manifest(shop.engine, logged(shop, make(tmp_path, 6000), "grown").version)
+    with counted(shop, monkeypatch) as cost:
+        done = shop.put("grown", {"zz": b"more"}, type="data", incremental=True)
+    after = manifest(shop.engine, done.version)
+    new = sum(segment.count for segment in set(after.segments) - set(before.segments))
+
+    assert (6001, True) == (len(after), new < 3000)
+    assert new + 60 > cost["rows"]
