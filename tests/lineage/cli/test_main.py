@@ -48,6 +48,7 @@ def test_the_commands_are_the_promised_ones() -> None:
         "verify",
         "check",
         "backup",
+        "doctor",
     ] == COMMANDS
     assert ["run", "list", "on", "off", "cron", "systemd"] == list(JOBS)
 
