@@ -257,3 +257,31 @@ def belated(log: Sequence[Step], place: int) -> list[Step]:
     ]
     behind = next((at for at in range(named[0] if named else place, len(log)) if isinstance(log[at], Promise)), len(log) - 1)
     return [*log[:place], *log[place + 1 : behind + 1], log[place], *log[behind + 1 :]]
+
+
+def namings(log: Sequence[Step]) -> list[int]:
+    """Where something that was written under one name gets the one that counts, by a link or a move."""
+    named: set[int] = set()
+    found = []
+    for place, step in enumerate(log):
+        if isinstance(step, Name | Move) and step.inode is not None:
+            found += [place] if step.inode in named and not is_draft(step.name) else []
+            named.add(step.inode)
+    return found
+
+
+def in_place(log: Sequence[Step], place: int) -> list[Step]:
+    """The log of a program that wrote under the last name from the beginning."""
+    step = log[place]
+    assert isinstance(step, Name | Move)
+    made = next(at for at, each in enumerate(log) if isinstance(each, Name) and each.inode == step.inode)
+    above = [at for at in _above(log, step.directory) if at > made]  # the directories it is in have to be there
+    rest = [each for at, each in enumerate(log) if at > made and at != place and at not in above]
+    return [*log[:made], *(log[at] for at in sorted(above)), Name(step.directory, step.name, step.inode), *rest]
+
+
+def _above(log: Sequence[Step], directory: int) -> Iterator[int]:
+    while directory != TOP:
+        at, made = next((at, each) for at, each in enumerate(log) if isinstance(each, Name) and each.inode == directory)
+        yield at
+        directory = made.directory

@@ -1,7 +1,8 @@
 """The power may go at any moment: what the catalogue acknowledged is on the disk, whole, whatever else the disk has forgotten.
 
 Real logs are recorded and every disk that an outage may leave is looked at (S02). Then the protocol is mutated: each flush in turn is
-forgotten, or comes after the promise that relies on it, and the model must find that; so no flush is needless and the model is not blind.
+forgotten, or comes after the promise that relies on it, each new name is the first one already, and the model must find that; so no flush
+and no rename is needless, and the model is not blind.
 """
 
 import os
@@ -19,7 +20,7 @@ from lineage.model.metric import Row, write_row
 from storage.blob.journal import Journal
 from tests.faults.invariants import check
 from tests.faults.kill import Scene
-from tests.faults.power import Step, Sync, belated, outages, syncs, without
+from tests.faults.power import Step, Sync, belated, in_place, namings, outages, syncs, without
 from tests.faults.promise import broken
 from tests.faults.recorder import Dead, Recorder
 from tests.faults.scene import Stage, begin, end, measure, named, number, put, tree
@@ -154,6 +155,17 @@ def test_every_flush_is_needed(name: str, mutation: Callable[[Sequence[Step], in
     needless = [log[place] for place in syncs(log) if not is_found(mutation(log, place))]
 
     assert [] == [sync for sync in needless if sync.what not in CAUTIOUS]
+
+
+@pytest.mark.fault("S02", "I-02", "I-04")
+@pytest.mark.parametrize("name", ["logged", "reclaimed"])
+def test_every_new_name_is_needed(name: str, stories: dict[str, list[Step]]) -> None:
+    """A program that writes anything under its last name from the beginning, and saves a link or a rename, shows something half."""
+    log = stories[name]
+    places = namings(log)
+
+    assert 4 <= len(places)
+    assert [] == [log[place] for place in places if not is_found(in_place(log, place))]
 
 
 @pytest.mark.fault("S02")
