@@ -285,7 +285,9 @@ class _Walk:
             return
         kind = min((kind for kind, _ in self.offenders), key=_ORDER.index)
         lines = [line for wanted in _ORDER for one, line in self.offenders if one is wanted]
-        raise kind(f"{printable(self.root)} holds {len(lines)} things that cannot be stored; nothing was read:{listed(lines)}")
+        raise kind(
+            f"{printable(self.root)} holds {len(lines)} thing{'s' * (len(lines) != 1)} that cannot be stored; nothing was read:{listed(lines)}"
+        )
 
 
 def _first_step(link: str) -> str:

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,7 +18,7 @@ from lineage.cli.option import Name
 from lineage.cli.outcome import Exit
 from lineage.cli.shell import Progress, Shell
 from lineage.model.document import check_document, check_words
-from lineage.model.errors import RunNotFoundError, UsageError
+from lineage.model.errors import PathNotFound, RunNotFoundError, UsageError
 from lineage.model.names import ProjectPath, RunPath, check_alias, check_run_id, check_tag, check_type
 from lineage.model.retention import Policy
 from lineage.model.run import RunRecord
@@ -27,7 +28,7 @@ from storage.entry import Entry, check_path
 from storage.errors import Missing
 from storage.transfer.ingest import ingest_file, ingest_tree
 from storage.transfer.reference import handler
-from storage.transfer.scan import scan
+from storage.transfer.scan import Follow, scan
 from storage.transfer.statcache import StatCache
 
 
@@ -45,6 +46,14 @@ def put(
     metadata: Annotated[str | None, typer.Option("--metadata", metavar="JSON", help="A JSON object.")] = None,
     ttl: Annotated[str, typer.Option("--ttl", metavar="SPAN", help="How long to keep it: 30d, 12h, never, inherit.")] = "inherit",
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every file, also those that look as they did last time.")] = False,
+    follow: Annotated[
+        Literal["inside", "all", "never"],
+        typer.Option("--follow", help="Links of a directory: kept while they stay inside, all replaced by what they lead to, or left out."),
+    ] = "inside",
+    called: Annotated[str | None, typer.Option("--as", metavar="PATH", help="Name in the artifact. Else the name it has.")] = None,
+    max_objects: Annotated[int | None, typer.Option("--max-objects", min=1, help="Of a URI: how many may be pinned. Else 10,000.")] = None,
+    no_checksum: Annotated[bool, typer.Option("--no-checksum", help="Of a URI: only write it down, ask nobody about it.")] = False,
+    allow_empty: Annotated[bool, typer.Option("--allow-empty", help="Of a URI: nothing may be there.")] = False,
 ) -> Exit:
     """Store a file or directory, or pin a URI, as a version of an artifact.
 
@@ -53,7 +62,7 @@ def put(
     Examples:
       lineage put data/ -n cats -t dataset
       lineage put model.pt -n vision/classifier -t model -a candidate --ttl 30d
-      lineage put s3://bucket/images/ -n raw-images
+      lineage put s3://bucket/images/ -n raw-images --max-objects 1000000
     """
     place = shell.artifact(name)
     if place.selector is not None:
@@ -62,12 +71,15 @@ def put(
     draft = Draft(place.collection, check_type(type), words, document, Policy.of(text.parse_ttl(ttl)))
     aliases, tags = [check_alias(each) for each in alias or []], [check_tag(each) for each in tag or []]
     maker = None if run is None else check_run_id(run)
-    take = _source(shell, path, is_trusted=not no_cache)
+    if "://" in path:
+        source = _pinned(shell, path, called, checksum=not no_checksum, max_objects=max_objects, allow_empty=allow_empty)
+    else:
+        source = _read(shell, Path(path), called, follow, is_trusted=not no_cache)
 
     with shell.engine(create=True) as engine:
         project = create.project(engine, ProjectPath(place.project, place.entity))
-        with engine.store(project.domain).session() as session, shell.progress(f"put {place.collection}") as progress:
-            entries = take(session, engine.trees, progress)
+        with engine.store(project.domain).session() as session, shell.progress(f"put {place.collection}", source.size) as progress:
+            entries = source.take(session, engine.trees, progress)
             with _maker(engine, target.path(project), maker) as run_id:
                 logged = log_version(engine, project, draft, entries, session, run_id=run_id, aliases=aliases, tags=tags)
 
@@ -77,23 +89,39 @@ def put(
     return Exit.OK
 
 
-def _source(shell: Shell, path: str, *, is_trusted: bool) -> Callable[[Session, StatCache, Progress | None], Sequence[Entry]]:
-    """What takes the bytes of a path or URI in, once it is known that they can be: nothing is made for what cannot be stored."""
-    if "://" in path:
-        pinned = handler.pin(path, own=shell.settings.kept_at)
-        unverified = handler.unverified(pinned)
-        if unverified:
-            shell.warn(f"{path}: {unverified}")
-        return lambda session, trees, progress: pinned  # noqa: ARG005  # it takes no bytes
-    place = Path(path)
+@dataclass(frozen=True)
+class Take:
+    """What takes the bytes of a path or URI in, and how many they are, once it is known that it can be done: before that nothing is made."""
+
+    take: Callable[[Session, StatCache, Progress | None], Sequence[Entry]]
+    size: int = 0
+
+
+def _pinned(shell: Shell, uri: str, called: str | None, *, checksum: bool, max_objects: int | None, allow_empty: bool) -> Take:
+    pinned = handler.pin(uri, called, checksum=checksum, max_objects=max_objects, allow_empty=allow_empty, own=shell.settings.kept_at)
+    unverified = handler.unverified(pinned) if checksum else None
+    if unverified:
+        shell.warn(f"{uri}: {unverified}")
+    return Take(lambda session, trees, progress: pinned)  # noqa: ARG005  # it takes no bytes
+
+
+def _read(shell: Shell, place: Path, called: str | None, follow: Follow, *, is_trusted: bool) -> Take:
     if not place.exists():
-        raise Missing(f"there is no file or directory {path!r}: check the path")
+        raise Missing(f"there is no file or directory {str(place)!r}: check the path")
+    under = "" if called is None else check_path(called)
     if place.is_dir():
-        found = scan(place)
-        return lambda session, trees, progress: ingest_tree(found, session, cache=trees, is_trusted=is_trusted, progress=progress)
-    check_path(place.name)
+        found = scan(place, follow=follow)
+        for skipped in found.skipped:
+            shell.say(f"left out {skipped.path}: {skipped.reason}")
+        return Take(
+            lambda session, trees, progress: ingest_tree(
+                found, session, prefix=under, cache=trees, is_trusted=is_trusted, progress=progress
+            ),
+            found.size,
+        )
+    name = under or check_path(place.name)
     with Source(place.resolve()):
-        return lambda session, trees, progress: [ingest_file(place, place.name, session)]  # noqa: ARG005  # one file is always read
+        return Take(lambda session, trees, progress: [ingest_file(place, name, session)], place.stat().st_size)  # noqa: ARG005  # always read
 
 
 @contextmanager
@@ -128,7 +156,7 @@ def _told(logged: Logged) -> str:
         return f"{found.path}: it has this content already, nothing was stored"
     known = f", {text.counted(logged.known.blobs, 'blob')} there already" if logged.known.blobs else ""
     content = f"{text.counted(found.entries, 'entry', 'entries')}, {text.size(found.size)}"
-    return f"{found.path}: {content}; {text.counted(logged.stored.blobs, 'blob')} stored{known}"
+    return f"{found.path}: {content}; {text.counted(logged.stored.blobs, 'blob')} of {text.size(logged.stored.bytes)} stored{known}"
 
 
 def get(
@@ -169,6 +197,8 @@ def get(
                 allow_missing_references=allow_missing,
                 progress=progress,
             )
+    if only and not (report.written or report.kept or report.removed or report.skipped):
+        raise PathNotFound(f"{found.path} has no entry that begins with {only!r}: list them with `lineage ls {found.path}`")
     document = {
         "version": record.version(found),
         "root": str(destination),

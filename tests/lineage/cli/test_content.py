@@ -125,3 +125,48 @@ def test_a_file_of_the_user_is_never_replaced_by_a_directory(lineage: Caller, da
     Path("out/sub").write_text("mine")
     ended = lineage("get", "toys/cats", "--root", "out")
     assert (2, {"sub": "mine"}) == (ended.code, tree(Path("out")))
+
+
+def test_links_that_leave_are_followed_or_left_out_as_asked(lineage: Caller, data: Path, tmp_path: Path) -> None:
+    """What the refusal names can be said in the shell: --follow all, --follow never."""
+    (tmp_path / "outside").write_text("far\n")
+    (data / "link").symlink_to(tmp_path / "outside")
+    refused = lineage("put", data, "-n", "toys/cats")
+    assert (2, True) == (refused.code, "holds 1 thing that" in refused.err)
+    left = lineage("put", data, "-n", "toys/cats", "--follow", "never")
+    assert (0, True) == (left.code, "left out link" in left.err)
+    lineage("put", data, "-n", "toys/cats", "--follow", "all")
+    assert 0 == lineage("get", "toys/cats:v1", "--root", tmp_path / "out").code
+    assert "far\n" == tree(tmp_path / "out")["link"]
+
+
+def test_what_is_put_can_be_called_otherwise(lineage: Caller, data: Path, tmp_path: Path) -> None:
+    """--as names a file, the directory a tree goes under, and what a URI stands for that names nothing by itself."""
+    lineage("put", data / "a.txt", "-n", "toys/letter", "--as", "sub/b.txt")
+    lineage("put", data, "-n", "toys/cats", "--as", "all")
+    lineage("put", "tracker://issue/7", "-n", "toys/issue", "--as", "issue")
+    for name in ("letter", "cats"):
+        lineage("get", f"toys/{name}", "--root", tmp_path / name)
+    assert {"sub/b.txt": "one\n"} == tree(tmp_path / "letter")
+    assert {"all/a.txt": "one\n", "all/sub/b.txt": "two\n"} == tree(tmp_path / "cats")
+    assert ["issue"] == [entry["path"] for entry in lineage("ls", "toys/issue:v0", "--json").json["entries"]]
+
+
+def test_how_a_uri_is_pinned_can_be_said(lineage: Caller, data: Path) -> None:
+    """The limit is an error and not a shorter artifact; what is not there can be written down, and nothing can be meant."""
+    uri = data.as_uri()
+    assert 2 == lineage("put", uri, "-n", "toys/far", "--max-objects", 1).code
+    assert 2 == lineage("put", uri, "-n", "toys/far", "--max-objects", 2, "--json").json["version"]["entries"]
+    (data / "empty").mkdir()
+    assert 1 == lineage("put", f"{uri}/empty", "-n", "toys/none").code
+    assert 0 == lineage("put", f"{uri}/empty", "-n", "toys/none", "--allow-empty").code
+    written = lineage("put", "s3://nowhere/later", "-n", "toys/later", "--no-checksum")
+    assert (0, "") == (written.code, written.err)
+
+
+def test_a_part_that_is_not_there_is_an_error(lineage: Caller, data: Path, tmp_path: Path) -> None:
+    """A prefix that nothing begins with is misspelt: no directory that looks complete; what was there already is no error."""
+    lineage("put", data, "-n", "toys/cats")
+    ended = lineage("get", "toys/cats", "--only", "sup/", "--root", tmp_path / "out")
+    assert (1, True) == (ended.code, "begins with 'sup/'" in ended.err)
+    assert [0, 0] == [lineage("get", "toys/cats", "--only", "sub/", "--root", tmp_path / "out").code for _ in range(2)]
