@@ -1,6 +1,6 @@
 """The questions the store exists for: `up` (what was this made from), `down` (what is affected), `graph` (draw it)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +18,7 @@ from lineage.graph.algebra import Dag
 from lineage.graph.draw import Face, draw
 from lineage.graph.svg import render_svg
 from lineage.graph.text import NARROWEST, render_text
+from lineage.model.artifact import VersionRecord
 from lineage.model.edge import Direction, Relation
 from lineage.model.errors import UsageError
 from lineage.model.node import NodeId
@@ -57,17 +58,18 @@ def _walk(shell: Shell, name: str, direction: Direction, depth: int | None, type
         reached = find.versions_by_id(engine, walked.versions)
         runs = find.runs_by_id(engine, walked.runs)
         frontier = find.versions_by_id(engine, walked.frontier)
+        warnings = {node.id: face.warning for node, face in walk.faces(engine, [NodeId.artifact(each) for each in walked.versions]).items()}
     versions = [each for each in reached if not types or each.type in types]
     document = {
         "start": start.name,
         "direction": str(direction),
         "complete": walked.complete,
-        "artifacts": [record.version(each) for each in versions],
+        "artifacts": [{**record.version(each), "warning": warnings[each.id] or None} for each in versions],
         "runs": [record.run(each) for each in runs],
         "frontier": [each.path for each in frontier],
         "levels": [{"depth": level.depth, "artifacts": level.versions, "runs": level.runs} for level in walked.levels],
     }
-    made: list[Row] = [(each.path, each.type, "" if each.is_live else each.state, ", ".join(each.aliases)) for each in versions]
+    made: list[Row] = [(each.path, each.type, _standing(each, warnings[each.id]), ", ".join(each.aliases)) for each in versions]
     ran: list[Row] = [(each.path, each.display_name, each.job_type or "", each.state) for each in runs]
     told = f"{text.counted(len(versions), 'artifact')} and {text.counted(len(runs), 'run')} {direction} of {start.name}"
     shown = [table("artifact", "type", "state", "aliases", rows=made)] if made else []
@@ -76,6 +78,11 @@ def _walk(shell: Shell, name: str, direction: Direction, depth: int | None, type
     if not walked.complete:
         shell.say(f"there is more behind {', '.join(each.name for each in frontier)}: raise --depth, or walk on from there")
     return Exit.OK
+
+
+def _standing(version: VersionRecord, warning: str) -> str:
+    """What a reader should know before he trusts a version; nothing of one that is live and well."""
+    return ", ".join(filter(None, ("" if version.is_live else str(version.state), warning)))
 
 
 def graph(
@@ -96,7 +103,7 @@ def graph(
     with shell.engine() as engine:
         dag, focus = _scope(shell, engine, name or shell.settings.project or "", depth)
         faces = walk.faces(engine, {node.whole for node in dag.order()})
-        document = _document(engine, dag)
+        document = _document(engine, dag, faces)
     lit = {node: replace(face, highlight=node == focus) for node, face in faces.items()}
     if svg is not None:
         if svg.is_dir() or not svg.parent.is_dir():
@@ -127,13 +134,15 @@ def _trees(dag: Dag, focus: NodeId | None, describe: Callable[[NodeId], Face], w
     return [*drawn, *more] if drawn else ["nothing has been logged here yet"]
 
 
-def _document(engine: Engine, dag: Dag) -> dict[str, Any]:
+def _document(engine: Engine, dag: Dag, faces: Mapping[NodeId, Face]) -> dict[str, Any]:
     """Nodes and edges; a run that shows as several activities is several nodes with one path."""
     nodes = dag.order()
     versions = {each.id: each for each in find.versions_by_id(engine, sorted({node.id for node in nodes if not node.is_run}))}
     runs = {each.id: each for each in find.runs_by_id(engine, sorted({node.id for node in nodes if node.is_run}))}
     shown = [
-        {**(record.run(runs[node.id]) if node.is_run else record.version(versions[node.id])), "node": str(node), "kind": str(node.kind)}
+        {**record.run(runs[node.id]), "node": str(node), "kind": str(node.kind)}
+        if node.is_run
+        else {**record.version(versions[node.id]), "node": str(node), "kind": str(node.kind), "warning": faces[node].warning or None}
         for node in nodes
     ]
     edges = [

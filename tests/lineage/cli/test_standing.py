@@ -168,3 +168,18 @@ def test_checking_is_a_job_once_somebody_wants_it(lineage: Caller, outside: Path
     for wrong in (("on", "nothing"), ("on", "check", "--every", "never"), ("on", "check", "--every", "5s"), ("off", "nothing")):
         assert 2 == lineage("jobs", *wrong).code
     assert "check references" in lineage("jobs", "systemd").out
+
+
+@pytest.mark.usefixtures("derived")
+def test_the_lists_say_it_too(lineage: Caller, outside: Path) -> None:
+    """`up` and `down` beside each version, and the JSON of both and of the graph; where nothing has drifted nothing is said."""
+    lineage("check")
+    assert "drifted" not in lineage("up", "clean:v0").out
+    (outside / "a").write_text("ONE")
+    lineage("check")
+    assert ["me/vision/raw:v0", "dataset", "drifted", "latest"] in lineage("up", "clean:v0").words
+    assert ["me/vision/clean:v0", "dataset", "made", "from", "drifted", "latest"] in lineage("down", "raw:v0").words
+    (found,) = lineage("up", "clean:v0", "--json").json["artifacts"]
+    nodes = lineage("graph", "clean:v0", "--json").json["nodes"]
+    assert "drifted" == found["warning"]
+    assert {"raw": "drifted", "clean": "made from drifted"} == {node["name"]: node["warning"] for node in nodes if "warning" in node}
