@@ -14,7 +14,7 @@ from lineage.cli import record, text
 from lineage.cli.outcome import Exit
 from lineage.cli.shell import Row, Shell, table
 from lineage.jobs import runner, schedule
-from lineage.model.errors import UsageError
+from lineage.model.errors import InvalidPolicy, UsageError
 
 
 def run(
@@ -56,13 +56,22 @@ def on(
       lineage jobs on check --every 12h
       lineage jobs on verify --every 4w
     """
-    span = None if every is None else text.parse_ttl(every)
-    if every is not None and not isinstance(span, dt.timedelta):
-        raise UsageError(f"--every {every!r} is no length of time: write a number and a unit as in 12h or 1w")
+    span = None if every is None else _length(every)
     with shell.engine() as engine:
-        record_ = standing.switch_job(engine, name, on=True, every=span if isinstance(span, dt.timedelta) else None)
+        record_ = standing.switch_job(engine, name, on=True, every=span)
         _answer(shell, [record_], engine.clock())
     return Exit.OK
+
+
+def _length(every: str) -> dt.timedelta:
+    """A length of time as it is written for --every: 'never' and 'inherit' are none."""
+    try:
+        span = text.parse_ttl(every)
+    except InvalidPolicy:
+        span = None
+    if not isinstance(span, dt.timedelta):
+        raise UsageError(f"--every {every!r} is no length of time: write a number and a unit as in 12h or 1w")
+    return span
 
 
 def off(shell: Shell, name: Annotated[str, typer.Argument(metavar="NAME", help="Which job.")]) -> Exit:

@@ -75,3 +75,10 @@ def test_systemd_accepts_the_timer(store: Caller) -> None:
     timer = store("jobs", "systemd", "--json").json["units"]["lineage.timer"]
     calendar = next(line.partition("=")[2] for line in timer.splitlines() if line.startswith("OnCalendar"))
     assert 0 == subprocess.run(["systemd-analyze", "calendar", calendar], check=False, capture_output=True).returncode
+
+
+@pytest.mark.parametrize("span", ["soon", "never", "inherit"])
+def test_how_often_is_a_length_of_time(store: Caller, span: str) -> None:
+    """What is none is refused by the name of the option, not as a lifetime."""
+    ended = store("jobs", "on", "check", "--every", span)
+    assert (2, True) == (ended.code, f"--every '{span}'" in ended.err)
