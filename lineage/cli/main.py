@@ -8,9 +8,11 @@ import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from typing import Annotated
 
 import typer
 
+from lineage import __version__
 from lineage.cli.command import ancestry, clock, comparing, content, demo, keeping, lifetime, listing, ranking, showing, standing, store
 from lineage.cli.option import Command, Home, Json, bound
 from lineage.cli.outcome import EXPLAINED, Exit, Failure
@@ -61,7 +63,16 @@ def application() -> typer.Typer:
     return app
 
 
-def everything(context: typer.Context, home: Home = None, as_json: Json = False) -> None:  # an option
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"lineage {__version__}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", help="Show which release this is and exit.", is_eager=True, callback=_version)]
+
+
+def everything(context: typer.Context, home: Home = None, as_json: Json = False, version: Version = False) -> None:  # noqa: ARG001
     """What was this model made from, and what is affected if it must go? Lineage of machine-learning artifacts, kept in one directory."""
     context.obj = {"home": home, "as_json": as_json}
 
@@ -83,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         message = error.format_message()
         if not message:  # no command was given: the help has been shown
             return int(Exit.USAGE)
-        return _end(Failure(Exit.USAGE, "usage", message, "'lineage --help' and 'lineage COMMAND --help' say what there is"), given)
+        return _end(Failure(Exit.USAGE, "usage", message, _way_on(getattr(error, "ctx", None))), given)
     except SystemExit as error:
         if isinstance(error.__context__, BrokenPipeError):  # the reader has what it wanted, as in `lineage … | head`
             return int(Exit.OK)
@@ -92,6 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if os.environ.get("LINEAGE_DEBUG"):
             raise
         return _end(Failure.of(error), given)
+
+
+def _way_on(context: typer.Context | None) -> str:
+    """Where the help is that fits a call which could not be understood."""
+    command = None if context is None or context.parent is None else context.command_path
+    return f"'{command} --help' says what it takes" if command else "'lineage --help' and 'lineage COMMAND --help' say what there is"
 
 
 def _end(failure: Failure, given: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lineage import __version__ as release
 from lineage.cli.complete import artifact_names, project_names
 from lineage.cli.main import JOBS, PANELS
 from lineage.cli.outcome import EXPLAINED
@@ -197,3 +198,16 @@ def test_looking_loads_no_network(lineage: Caller) -> None:
     code = "import sys; from lineage.cli.main import main; main(['ls']); print([m for m in ('s3fs', 'botocore', 'networkx') if m in sys.modules])"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert "[]" == ended.stdout.splitlines()[-1]
+
+
+def test_the_release_is_told(lineage: Caller) -> None:
+    """As every program does."""
+    ended = lineage("--version")
+    assert (0, f"lineage {release}\n") == (ended.code, ended.out)
+
+
+def test_a_wrong_call_is_sent_to_the_help_that_fits(lineage: Caller) -> None:
+    """That of the command, where there is one."""
+    assert "hint: 'lineage jobs on --help'" in lineage("jobs", "on").err
+    assert "hint: 'lineage put --help'" in lineage("put", "--colour").err
+    assert "hint: 'lineage --help'" in lineage("wash").err
