@@ -56,15 +56,16 @@ def backup(
     shell: Shell,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A file that is not there yet.")],
 ) -> Exit:
-    """Copy the catalogue while it is in use, complete and durable. Blobs never change: copy 'objects/' after it, with any tool.
+    """Copy the catalogue while it is in use, complete and durable. Blobs never change: copy 'objects/', or the place of --store, after it, with any tool.
 
     Examples:
       lineage backup ~/backup/catalog.sqlite
     """
     with shell.engine() as engine:
         copy(engine, file)
+        where = "what is at " + engine.home.place if engine.home.format.location else "'objects/' of the store"
     size = file.stat().st_size
-    shell.answer({"backup": str(file), "bytes": size}, f"{file}: the catalogue, {text.size(size)}; copy 'objects/' of the store after it")
+    shell.answer({"backup": str(file), "bytes": size}, f"{file}: the catalogue, {text.size(size)}; copy {where} after it")
     return Exit.OK
 
 

@@ -48,3 +48,12 @@ def test_a_backup_replaces_nothing(lineage: Caller, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("mine")
     assert 4 == lineage("backup", tmp_path / "there").code
     assert "mine" == (tmp_path / "there").read_text()
+
+
+def test_a_backup_says_where_the_bytes_are_that_belong_to_it(lineage: Caller, tmp_path: Path) -> None:
+    """In the directory, or at the place the store was made with."""
+    lineage("init")
+    assert "copy 'objects/' of the store" in lineage("backup", tmp_path / "here").out
+    place, other = (tmp_path / "place").as_uri(), tmp_path / "other"
+    lineage("init", "--home", other, "--store", place)
+    assert f"copy what is at {place}" in lineage("backup", "--home", other, tmp_path / "there").out
