@@ -109,6 +109,10 @@ class LineageFileSystem(AbstractFileSystem):  # type: ignore[misc]  # fsspec is 
     def _find(self, call: Call, path: str) -> Found:
         """What lies at a path of a version. Raises: PathNotFound."""
         name, inner = split(path)
+        if not name:
+            raise PathNotFound(
+                f"{printable(path)!r} names no version: write lineage://[entity/][project/]name:alias/path, as in data:latest/a.csv"
+            )
         version = call.version(name)
         listing = self._listing(call, version)
         where, entry = listing.resolved(inner)

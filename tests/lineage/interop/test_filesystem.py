@@ -381,3 +381,11 @@ def test_it_is_a_value(fs: LineageFileSystem) -> None:
     again = pickle.loads(pickle.dumps(fs))
     assert again == fs == fsspec.filesystem("lineage") != fsspec.filesystem("lineage", use=False)
     assert CONTENT["a.csv"] == again.read_text("shop/table:v0/a.csv")
+
+
+@pytest.mark.parametrize("path", ["shop/table/a.csv", "shop/table", "a.csv"])
+def test_a_path_without_a_version_says_how_to_name_one(fs: LineageFileSystem, table: Any, path: str) -> None:
+    """Where the alias was forgotten nothing is guessed, and the error shows where it goes."""
+    assert "v0" == table.version
+    with pytest.raises(FileNotFoundError, match="name:alias/path"):
+        fs.open(path)
