@@ -6,6 +6,7 @@ Google and Azure are played by hand-written servers (`tests/faults/cloud.py`) th
 import io
 import logging
 import os
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -486,3 +487,16 @@ def test_a_server_that_is_down_is_never_absence() -> None:
         reference.pin("ftp://127.0.0.1:9/file", allow_empty=True)
     with pytest.raises(RemoteUnavailable):
         reference.check(Pin("ftp://127.0.0.1:9/file", "e"), None)
+
+
+def test_a_failing_google_is_told_once() -> None:
+    """By the error; the tracebacks that gcsfs logs beside it reach nobody who has not set logging up."""
+    script = """
+import logging
+from storage.transfer.reference.provider.google import Google
+Google("gs://bucket/key")
+logging.getLogger("gcsfs").error("out of retries")
+"""
+    environment = os.environ | {"STORAGE_EMULATOR_HOST": "http://127.0.0.1:1", "PYTHONPATH": str(Path(__file__).parents[2])}
+    ended = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert (0, "") == (ended.returncode, ended.stderr)

@@ -5,6 +5,7 @@ twice, the second hands a listing over only when it is complete, which is too la
 """
 
 import base64
+import logging
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from storage.transfer.reference.provider.law import PIECE, Seen
 
 PAGE = 1000
+_NOWHERE = logging.NullHandler()
 _CHECKSUMS = (("md5Hash", "md5"), ("crc32c", "crc32c"))
 
 
@@ -23,6 +25,8 @@ class Google:
     def __init__(self, _uri: str) -> None:
         from gcsfs import GCSFileSystem  # loads slowly, and only who uses it has it
 
+        # gcsfs logs the traceback of what it also raises; where nobody set logging up, Python would print that on standard error.
+        logging.getLogger("gcsfs").addHandler(_NOWHERE)
         # An emulator knows no credentials, and looking for some would ask a metadata server that is not there.
         emulated = {"token": "anon"} if os.environ.get("STORAGE_EMULATOR_HOST") else {}
         self._system = GCSFileSystem(use_listings_cache=False, skip_instance_cache=True, **emulated)
