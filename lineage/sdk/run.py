@@ -234,7 +234,8 @@ class Run(Exchange):
 
     def _farewell(self) -> str:
         shown = [f"{key}={value:.6g}" for key, value in self.summary.flat.items() if isinstance(value, float)][:6]
-        counts = f"{self._rows} rows, {self._logged} artifacts logged, {self._used} used"
+        rows, things = "row" if self._rows == 1 else "rows", "artifact" if self._logged == 1 else "artifacts"
+        counts = f"{self._rows} {rows}, {self._logged} {things} logged, {self._used} used"
         return f"run {self._record.display_name} {self._record.state}: {counts}" + (f"; {', '.join(shown)}" if shown else "")
 
     def remember_for_resume(self) -> None:

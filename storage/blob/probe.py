@@ -61,7 +61,7 @@ def examine_directory(root: Path) -> Iterator[Finding]:
     free, files = about.f_bavail * about.f_frsize, about.f_favail
     is_scarce = about.f_bavail < about.f_blocks * _SCARCE
     advice = "free some space: 'lineage reclaim' gives back what nothing needs" if is_scarce else ""
-    yield Finding("free space", f"{free:,} bytes", Weight.BAD if is_scarce else Weight.FINE, advice)
+    yield Finding("free space", f"{free / 2**30:,.1f} GiB", Weight.BAD if is_scarce else Weight.FINE, advice)
     if about.f_files:
         is_scarce = files < about.f_files * _SCARCE
         advice = "remove small files elsewhere on this disk: it has room for bytes, and none for names" if is_scarce else ""

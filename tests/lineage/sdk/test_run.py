@@ -386,7 +386,7 @@ def test_the_terminal_hears_where_and_how(wandb: ModuleType, capsys: pytest.Capt
     assert 3 == len(said.err.splitlines())
     assert "p/r1" in said.err
     assert str(lineage_home) in said.err
-    assert "loss=0.25" in said.err
+    assert "1 row, 0 artifacts logged, 0 used; loss=0.25" in said.err
     wandb.init(settings={"silent": True}).finish()
     wandb.init(settings={"quiet": True}).finish()
     assert "" == capsys.readouterr().err
