@@ -1,12 +1,16 @@
-"""Read a version's content: its manifest, one blob of it, or all of it into a directory."""
+"""Read a version's content: its manifest, one blob of it, or all of it into a directory.
+
+A version may be deleted, and its bytes reclaimed, while somebody holds its record: what he misses then is told as `Gone`, not as damage.
+"""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
 from typing import BinaryIO, cast
 
-from lineage.actions.find import require_live
+from lineage.actions.find import require_live, version_by_id
 from lineage.actions.open import Engine
 from lineage.model.artifact import VersionRecord
 from lineage.model.errors import NotFound, UnsupportedError
@@ -30,7 +34,18 @@ def manifest(engine: Engine, version: VersionRecord) -> Manifest:
         Gone: the version is a tombstone.
         UnsupportedError: only its lineage is kept here.
     """
-    return _manifest(_store(engine, version), version)
+    with _ending(engine, version):
+        return _manifest(_store(engine, version), version)
+
+
+@contextmanager
+def _ending(engine: Engine, version: VersionRecord) -> Iterator[None]:
+    """Bytes that are missing because the version has ended since its record was read are told as `Gone`."""
+    try:
+        yield
+    except BlobMissing:
+        require_live(version_by_id(engine, version.id))
+        raise
 
 
 def _manifest(store: Store, version: VersionRecord) -> Manifest:
@@ -46,14 +61,16 @@ def _store(engine: Engine, version: VersionRecord) -> Store:
 
 def find_entry(engine: Engine, version: VersionRecord, *paths: str) -> Entry | None:
     """The entry at the first of these paths that has one; of a large manifest only what leads there is read. Raises: as `manifest`."""
-    return find(manifest(engine, version), *paths)
+    with _ending(engine, version):
+        return find(manifest(engine, version), *paths)
 
 
 def open_blob(engine: Engine, version: VersionRecord, entry: Entry) -> Iterator[bytes]:
     """The bytes of a file entry, in pieces, verified by the end. Raises: BlobMissing, Corrupt, Gone."""
     if entry.digest is None:
         raise BlobMissing(f"{entry.path!r} is a {entry.kind}: it has no bytes in this store")
-    return _store(engine, version).open(entry.digest)
+    with _ending(engine, version):
+        return _store(engine, version).open(entry.digest)
 
 
 def open_entry(engine: Engine, version: VersionRecord, entry: Entry) -> BinaryIO:
@@ -73,10 +90,13 @@ def open_entry(engine: Engine, version: VersionRecord, entry: Entry) -> BinaryIO
             raise
         spool.seek(0)
         return spool
-    record = None if entry.digest is None else store.locate([entry.digest]).get(entry.digest)
-    if record is None:
-        raise BlobMissing(f"the bytes of {entry.path!r}, a {entry.kind} of {version.path}, are not in this store: log the content again")
-    return store.open_file(record)
+    with _ending(engine, version):
+        record = None if entry.digest is None else store.locate([entry.digest]).get(entry.digest)
+        if record is None:
+            raise BlobMissing(
+                f"the bytes of {entry.path!r}, a {entry.kind} of {version.path}, are not in this store: log the content again"
+            )
+        return store.open_file(record)
 
 
 def download(
@@ -98,27 +118,29 @@ def download(
 
     Raises:
         NotFound: there is no such entry.
+        Gone: the version is a tombstone, or became one meanwhile.
     """
     store = _store(engine, version)
     if not use_cache:
         store = replace(store, cache=None)
-    found = _manifest(store, version)
-    if only is not None:
-        entry = find(found, only)
-        if entry is None:
-            raise NotFound(f"{version.path} has no entry {only!r}: list them with `lineage ls {version.path}`")
-        found = build([entry]).manifest
-    return checkout(
-        found,
-        store,
-        destination,
-        prefix=prefix,
-        exact=exact,
-        fetch=fetch_reference(engine) if use_cache else reference.fetch,
-        allow_missing_references=allow_missing_references,
-        memory=engine.trees.recall(destination, version.domain),
-        progress=progress,
-    )
+    with _ending(engine, version):
+        found = _manifest(store, version)
+        if only is not None:
+            entry = find(found, only)
+            if entry is None:
+                raise NotFound(f"{version.path} has no entry {only!r}: list them with `lineage ls {version.path}`")
+            found = build([entry]).manifest
+        return checkout(
+            found,
+            store,
+            destination,
+            prefix=prefix,
+            exact=exact,
+            fetch=fetch_reference(engine) if use_cache else reference.fetch,
+            allow_missing_references=allow_missing_references,
+            memory=engine.trees.recall(destination, version.domain),
+            progress=progress,
+        )
 
 
 def fetch_reference(engine: Engine) -> Callable[[Entry, BinaryIO], None]:
