@@ -26,7 +26,7 @@ REQUIRED = [
     *rows("S", range(1, 21)),
     *rows("D", range(1, 9), range(11, 15), 16),
     *rows("M", range(1, 5), range(6, 11)),
-    *rows("G", 4, 9, range(12, 16), range(17, 21), 22, 25, range(27, 30)),
+    *rows("G", range(1, 5), range(7, 26), range(27, 31)),
     *rows("R", range(1, 29)),
     *rows("E", 2, 4, 5, 11, 13),
     *rows("X", 1, range(4, 11)),

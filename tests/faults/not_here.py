@@ -18,7 +18,7 @@ PARTS: dict[str, str] = {
     "N21": "two spellings over HTTP are for the server; here a name with an escape in it is no name",
     "R25": "that a listing lags is made by a proxy; a real service that may lag is asked too, but cannot be made to",
     "R26": "the refusal of a locked object is made by a proxy: it is the answer that counts, and moto's locks keep versions only",
-    "R28": "that plain HTTP to another machine needs a word of its own is the URI here: who writes http:// has said it",
+    "R28": "plain HTTP to another machine needs a word of its own where S3 is spoken; of a reference its URI is that word: it says http://",
     "X06": "no owner of a bucket is recorded: whoever takes its name over is noticed by version, ETag, checksum and size",
     "S03": "a directory whose flush failed is flushed again by the next writer: there is no way to write a name anew beside other writers",
     "S04": "where tests have no right to mount a small disk, the errors of a full one are only made, at every effect",

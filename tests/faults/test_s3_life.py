@@ -134,7 +134,9 @@ def test_a_life_with_one_fault(
     life(source, place, [])
     lines = list(s3_proxy.requests)
 
-    for number, mishap in meetings(part, lines):
+    met = meetings(part, lines)
+    assert 10 <= len(met)
+    for number, mishap in met:
         name = enter()
         s3_proxy.forget()
         world = World(lambda target, name=name: target.replace(name, "nothing"))  # type: ignore[misc]  # mypy cannot infer a lambda's default
