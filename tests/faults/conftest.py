@@ -5,17 +5,21 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from storage.blob import endpoint
+from lineage.actions.open import Engine
+from storage.blob import endpoint, intake, local
 from storage.blob import s3 as room
+from storage.transfer import landing
 from tests.faults.far import Far
 from tests.faults.mishap import PATIENCE
 from tests.faults.proxy import Proxy
 from tests.faults.s3 import Service, service
+from tests.faults.scene import PACKED
 
 _FAST = Path("/dev/shm")
 
@@ -29,6 +33,18 @@ def place(tmp_path: Path) -> Iterator[Path]:
     root = Path(tempfile.mkdtemp(prefix="lineage-faults-", dir=_FAST))
     yield root
     shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _border() -> Iterator[None]:
+    """In this process a file is large from `PACKED` bytes on: it rests alone, and is read and written in more than one piece."""
+    usual = Engine.store
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Engine, "store", lambda engine, domain: replace(usual(engine, domain), packed=PACKED))
+        patched.setattr(intake, "SMALL", PACKED)
+        patched.setattr(landing, "PACKED", PACKED)
+        patched.setattr(local, "CHUNK", PACKED)
+        yield
 
 
 @pytest.fixture(scope="session")

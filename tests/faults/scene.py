@@ -13,7 +13,6 @@ from lineage.model.errors import Conflict, NotFound
 from lineage.model.metric import Row
 from lineage.model.names import ArtifactPath, ProjectPath, RunPath
 from lineage.model.run import Resume
-from storage.blob.pack import PACKED
 from storage.digest import Digest
 from storage.transfer.ingest import ingest_tree
 from storage.transfer.scan import scan
@@ -21,6 +20,8 @@ from tests.faults.invariants import Acknowledged
 from tests.faults.kill import NOON, Scene, Step
 
 DEMO = ProjectPath("demo")
+PACKED = 1000
+"""Larger files are not packed: `conftest` draws the border here, for every byte is read some ten times at each of a thousand places."""
 LONG = 40
 """Files, or rows, where there are many: each costs a few effects."""
 

@@ -21,7 +21,6 @@ from lineage.catalog.blob import SqlLedger
 from lineage.model.artifact import VersionRecord
 from lineage.model.errors import Gone
 from storage.blob.local import LocalBackend
-from storage.blob.pack import PACKED
 from storage.blob.s3 import S3Backend
 from storage.errors import BlobMissing, Unavailable
 from storage.transfer import statcache
@@ -31,7 +30,7 @@ from tests.faults.child import alone
 from tests.faults.invariants import Acknowledged, check, cleaned, files_of
 from tests.faults.kill import NOON
 from tests.faults.s3 import Service
-from tests.faults.scene import DEMO, named, tree
+from tests.faults.scene import DEMO, PACKED, named, tree
 
 NEEDED = {"a": b"alpha", "b": b"beta", "large": b"large" * (PACKED // 4 + 1)}
 """What is logged again, and read: some in a pack, one by itself."""

@@ -14,13 +14,12 @@ from lineage.actions import create, find, log, read, verify
 from lineage.actions.open import Engine
 from lineage.model.errors import Error, UsageError
 from lineage.model.run import RunState
-from storage.blob.pack import PACKED
 from storage.digest import Digest
 from storage.entry import Entry
 from storage.errors import StorageError, StoreFull
 from tests.faults.invariants import Acknowledged, check, cleaned
 from tests.faults.kill import Failure, Scene, counted, die_at, failed_everywhere, killed_everywhere, observed, places, work
-from tests.faults.scene import DEMO, FILES, LENGTHY, LONG, SCENES, Stage, begin, end, measure, named, number, put, tree
+from tests.faults.scene import DEMO, FILES, LENGTHY, LONG, PACKED, SCENES, Stage, begin, end, measure, named, number, put, tree
 
 scenes = pytest.mark.parametrize("name", SCENES)
 
@@ -103,6 +102,16 @@ def test_a_verification_killed_at_every_effect(stage: Stage) -> None:
         assert len(found.missing) + len(found.corrupt) > 0
         engine.close()
     assert 5 < k
+
+
+@pytest.mark.fault("S01")
+def test_what_is_killed_packs_some_files_and_not_others(stage: Stage) -> None:
+    """The scenes' files are small, and yet of both kinds: what one place costs depends on it, what is tried there must not."""
+    scene = stage.shared()
+    engine = scene.open(scene.template)
+    alone = {row.blob.digest for row in engine.ledger.records() if row.pack is None}
+    engine.close()
+    assert (True, False) == (Digest.of(FILES["d/b"]) in alone, Digest.of(FILES["a"]) in alone)
 
 
 @pytest.mark.fault("S01")

@@ -22,12 +22,12 @@ from lineage.model.names import ArtifactPath, ProjectPath
 from lineage.model.node import NodeId
 from lineage.model.project import ProjectRecord
 from lineage.model.retention import ArtifactTTL
-from storage.blob.pack import PACKED
 from storage.digest import Digest
 from storage.entry import Entry
 from storage.manifest import build
 from tests.faults.invariants import Acknowledged, check, cleaned
 from tests.faults.oracle import Oracle, Place, Ttl
+from tests.faults.scene import PACKED
 
 CONTENTS: list[dict[str, bytes]] = [{}, {"a": b"1"}, {"a": b"1", "b": b"2"}, {"c": b"1"}, {"a": b"2", "d": b"3" * (PACKED + 1)}]
 """Few and overlapping: the same bytes come again in other versions, other names and other collections; one is too large to be packed."""
