@@ -255,7 +255,9 @@ def test_packs_are_rewritten_beside_a_reader(
 def test_a_version_goes_while_it_is_read(reader: Reader, is_far: bool, place: Path, s3: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever holds the list of its segments when it is deleted and reclaimed gets right bytes, or is told that they are gone."""
     here, outcomes = Here(place, sparse, s3.bucket() if is_far else ""), set()
-    told: tuple[type[Exception], ...] = (Gone,) if reader is land else (Gone, BlobMissing)  # who asks for a blob by its digest is told of the blob
+    told: tuple[type[Exception], ...] = (
+        (Gone,) if reader is land else (Gone, BlobMissing)
+    )  # who asks for a blob by its digest is told of the blob
 
     def work(engine: Engine) -> Acknowledged:
         try:
