@@ -302,7 +302,7 @@ def _segments(c: Connection, domain: str, digests: Iterable[str]) -> list[Row]:
 
 def _doubt(c: Connection, records: Sequence[BlobRecord]) -> None:
     c.executemany(
-        "UPDATE segment SET is_doubted = 1 WHERE id IN (SELECT segment_id FROM segment_blob JOIN blob ON blob.id = segment_blob.blob_id "
+        "UPDATE segment SET is_doubted = 1 WHERE is_doubted = 0 AND id IN (SELECT segment_id FROM segment_blob JOIN blob ON blob.id = segment_blob.blob_id "
         "WHERE blob.domain = ? AND blob.digest = ? AND blob.is_pack = 0)",
         [(row.domain, str(row.blob.digest)) for row in records],
     )
@@ -436,6 +436,21 @@ def _add_segment(c: Connection, domain: str, own: int, segment: Segment, blobs: 
 
 def add_version_segments(c: Connection, version_id: int, segments: Sequence[int]) -> None:
     c.executemany("INSERT INTO version_segment VALUES (?, ?, ?)", [(version_id, place, number) for place, number in enumerate(segments)])
+
+
+_NEEDING = """
+  SELECT id AS version_id FROM version WHERE state = 'live' AND manifest_id IN ({ids})
+  UNION SELECT version_id FROM segment JOIN version_segment ON version_segment.segment_id = segment.id WHERE segment.blob_id IN ({ids})
+  UNION SELECT version_id FROM segment_blob JOIN version_segment USING (segment_id) WHERE segment_blob.blob_id IN ({ids})"""
+
+
+def needing(c: Connection, records: Iterable[BlobRecord]) -> list[int]:
+    """The live versions that cannot be read whole without these blobs: as their manifest, a segment of it, or a file."""
+    lost = [blob_id(c, record.domain, record.blob.digest) for record in records if not record.is_pack]
+    found: set[int] = set()
+    for chunk in chunks(lost):
+        found |= {row[0] for row in c.execute(_NEEDING.format(ids=marks(len(chunk))), chunk * 3)}
+    return sorted(found)
 
 
 def missing_blobs(c: Connection) -> list[str]:

@@ -189,6 +189,8 @@ class Store:
             # Reclaimed and logged again since the ledger answered, or packed by two writers at once, and their later pack counts.
             again = self._live(record.blob.digest)
             if again == record:
+                with suppress(Exception):  # as where rot is found: logging the content again then takes nothing on trust
+                    self.ledger.doubt([record])
                 raise
             return self._verified(again)
 

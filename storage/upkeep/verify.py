@@ -64,6 +64,8 @@ def verify_store(
             wrong[finding].append(record)
         if progress is not None and not record.is_pack:
             progress(record.blob.size)
+    if wrong["missing"]:
+        ledger.doubt(wrong["missing"])  # whoever logs their content again must be believed, not what the ledger says is there
     return Verification(checked, right, tuple(wrong["missing"]), tuple(wrong["corrupt"]), tuple(sorted(sizes)))
 
 

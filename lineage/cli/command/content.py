@@ -152,6 +152,9 @@ def _existing(engine: Engine, path: RunPath) -> RunRecord | None:
 
 def _told(logged: Logged) -> str:
     found = logged.version
+    if not logged.is_new and logged.stored.blobs:
+        lost = f"{text.counted(logged.stored.blobs, 'blob')} of {text.size(logged.stored.bytes)}"
+        return f"{found.path}: it has this content already; what had been lost of it is back: {lost}"
     if not logged.is_new:
         return f"{found.path}: it has this content already, nothing was stored"
     known = f", {text.counted(logged.known.blobs, 'blob')} there already" if logged.known.blobs else ""
