@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from lineage.actions.open import Engine
 from lineage.catalog import blob as blobs
+from lineage.catalog import version as versions
+from lineage.model.artifact import VersionRecord
 from lineage.model.errors import UsageError
 from storage.upkeep.rebuild import Rebuilt, rebuild
 from storage.upkeep.verify import Verification, verify_store
@@ -16,6 +18,8 @@ class Checked:
 
     store: Verification
     catalog: tuple[str, ...]
+    versions: tuple[VersionRecord, ...] = ()
+    """Those that cannot be read whole any more, because of what was found of the bytes."""
 
     @property
     def ok(self) -> bool:
@@ -33,7 +37,12 @@ def verify(engine: Engine, *, quick: bool = False, deep: bool = False, progress:
     problems = engine.catalog.problems()
     with engine.catalog.read() as c:
         problems += blobs.missing_blobs(c)
-    return Checked(verify_store(engine.home.backend, engine.ledger, quick=quick, deep=deep, progress=progress), tuple(problems))
+    found = verify_store(engine.home.backend, engine.ledger, quick=quick, deep=deep, progress=progress)
+    if found.is_sound:
+        return Checked(found, tuple(problems))
+    with engine.catalog.read() as c:
+        harmed = versions.several(c, blobs.needing(c, [*found.missing, *found.corrupt]))
+    return Checked(found, tuple(problems), tuple(harmed))
 
 
 def restore(engine: Engine, progress: Callable[[int], None] | None = None) -> Rebuilt:

@@ -162,10 +162,12 @@ def verify(
         "corrupt": [str(each.blob.digest) for each in found.corrupt],
         "orphans": list(found.orphans),
         "catalogue": list(checked.catalog),
+        "versions": [each.path for each in checked.versions],
     }
     rows: list[Row] = [("missing", each.blob.digest) for each in found.missing]
     rows += [("corrupt pack" if each.is_pack else "corrupt", each.blob.digest) for each in found.corrupt]
     rows += [("catalogue", problem) for problem in checked.catalog]
+    rows += [("not whole", each.path) for each in checked.versions]
     orphans = f"; {text.counted(len(found.orphans), 'object')} without a record, left by a writer that was cut off" if found.orphans else ""
     verdict = "all is right" if checked.ok else "there is damage"
     again = f"; {text.counted(put_back, 'blob')} put back" if rebuild else ""

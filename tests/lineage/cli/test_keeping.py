@@ -10,6 +10,7 @@ from lineage.actions.open import Engine
 from lineage.actions.verify import verify
 from lineage.model.errors import UsageError
 from lineage.model.names import ArtifactPath, ProjectPath
+from storage.transfer import statcache
 from tests.lineage.cli.conftest import Caller
 
 
@@ -187,3 +188,43 @@ def test_a_held_version_is_skipped(due: Caller, engine: Engine) -> None:
     ended = due("expire", "--yes", "--json")
     assert (0, False) == (ended.code, ended.json["carried_out"])
     assert any("but held" in line["reason"] for line in ended.json["plan"]["lines"])
+
+
+def _lose(lineage: Caller) -> None:
+    """Take the only large file out of the store."""
+    for path in (lineage.home / "objects").rglob("*"):
+        if path.is_file() and path.stat().st_size > 2_000_000:
+            path.unlink()
+
+
+@pytest.mark.fault("I-24")
+@pytest.mark.parametrize("question", ["verify", "get"])
+def test_what_was_lost_comes_back_when_it_is_logged_again(
+    lineage: Caller, data: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """As the error advises: whoever found it missing lets nothing be taken on trust, even where the directory looks as it did."""
+    now = statcache._now
+    monkeypatch.setattr(statcache, "_now", lambda directory: (old := now(directory)) and (old[0], old[1] + 7_200_000_000_000))
+    (data / "large").write_bytes(b"x" * 3_000_000)
+    lineage("put", data, "-n", "toys/cats")
+    lineage("put", data / "a.txt", "-n", "toys/letter")
+    assert "nothing was stored" in lineage("put", data, "-n", "toys/cats").out
+    _lose(lineage)
+    ended = lineage("verify") if question == "verify" else lineage("get", "toys/cats", "--root", "out")
+    assert {"verify": 3, "get": 1}[question] == ended.code
+    assert "is back: 1 blob of 2.9 MiB" in lineage("put", data, "-n", "toys/cats").out
+    assert 0 == lineage("verify").code
+
+
+@pytest.mark.fault("I-24")
+def test_damage_names_the_versions_it_harms(lineage: Caller, data: Path) -> None:
+    """And none that can still be read whole; on the screen and in JSON."""
+    (data / "large").write_bytes(b"x" * 3_000_000)
+    lineage("put", data, "-n", "toys/cats")
+    lineage("put", data / "large", "-n", "toys/one")
+    lineage("put", data / "a.txt", "-n", "toys/letter")
+    assert [] == lineage("verify", "--json").json["versions"]
+    _lose(lineage)
+    ended, document = lineage("verify"), lineage("verify", "--json").json
+    assert ["cats:v0", "one:v0"] == [path.rpartition("/")[2] for path in document["versions"]]
+    assert document["versions"] == [words[2] for words in ended.words if words[:2] == ["not", "whole"]]
