@@ -54,6 +54,24 @@ class TestWriting:
         assert before == (untouched(tree), untouched(shelf.backend.root))
         verify(manifest, tmp_path / "new/out")
 
+    @pytest.mark.fault("F07")
+    @pytest.mark.parametrize("data", [[], [(40 << 20, b"middle")], [(0, b"begin"), ((48 << 20) - 3, b"end")]])
+    def test_holes_come_back_as_holes(self, shelf: Shelf, tree: Path, tmp_path: Path, data: list[tuple[int, bytes]]) -> None:
+        """A sparse file of 48 MiB comes back the same and takes no more room than where it came from, give or take a step of reading."""
+        tree.mkdir(exist_ok=True)
+        path, out = tree / "sparse", tmp_path / "out/sparse"
+        with path.open("wb") as file:
+            for at, piece in data:
+                file.seek(at)
+                file.write(piece)
+            file.truncate(48 << 20)
+        if path.stat().st_blocks * 512 > 24 << 20:
+            pytest.skip("this file system keeps no holes")
+        checkout(shelf.log(tree), shelf.store, out.parent)
+
+        assert path.read_bytes() == out.read_bytes()
+        assert out.stat().st_blocks * 512 <= path.stat().st_blocks * 512 + (2 << 20)
+
     @pytest.mark.fault("F11")
     def test_files_are_copies(self, shelf: Shelf, manifest: Manifest, tmp_path: Path) -> None:
         """Writing into a checked-out file in place does not reach the store."""
