@@ -4,7 +4,7 @@ A **digest** is an identity: algorithm and value, always together, printed `blak
 digest *and* size agree. A **checksum** is XXH3-128: it notices change and rot, quickly, and can be made to collide on demand, so it never
 answers "is this already stored?" and never names anything.
 
-A digest is a named tuple and no dataclass: one stands in every entry of a manifest, and a tuple is made, compared and hashed in C.
+Digests and blobs are named tuples and no dataclasses: there is one for every file, and a tuple is made, compared and hashed in C.
 
 Sources: BLAKE3 (O'Connor et al., 2020), FIPS 180-4 for SHA-256, xxHash's XXH3-128 in its canonical big-endian form.
 """
@@ -12,7 +12,6 @@ Sources: BLAKE3 (O'Connor et al., 2020), FIPS 180-4 for SHA-256, xxHash's XXH3-1
 import hashlib
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from itertools import repeat
 from typing import NamedTuple, Protocol, Self
@@ -92,8 +91,7 @@ def are_values(data: bytes) -> bool:
 _make: Callable[[tuple[str, str]], Digest] = partial(tuple.__new__, Digest)
 
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+class Blob(NamedTuple):
     """What is known of some bytes once they were read to the end: digest and size are who they are, checksum guards them."""
 
     digest: Digest
@@ -103,7 +101,8 @@ class Blob:
     @classmethod
     def of(cls, data: Buffer, algorithm: str = DEFAULT_ALGORITHM) -> Self:
         """Digest, size and checksum of `data`."""
-        return cls(Digest.of(data, algorithm), memoryview(data).nbytes, xxhash.xxh3_128_hexdigest(data))
+        size = len(data) if isinstance(data, bytes) else memoryview(data).nbytes
+        return cls(Digest(algorithm, ALGORITHMS[algorithm](data).hexdigest()), size, xxhash.xxh3_128_hexdigest(data))
 
 
 class Hasher:

@@ -256,7 +256,7 @@ class TestVerifying:
         wrong = shelf.object(digest)
         wrong.chmod(0o644)
         wrong.write_bytes(b"wrong")
-        shelf.ledger.rows["d", digest] = replace(record, blob=replace(Blob.of(b"wrong"), digest=digest))
+        shelf.ledger.rows["d", digest] = replace(record, blob=Blob.of(b"wrong")._replace(digest=digest))
         with pytest.raises(Corrupt):
             checkout(build([Entry.file("x", digest, 5)]).manifest, shelf.store, tmp_path / "out")
 

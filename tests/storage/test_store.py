@@ -278,7 +278,7 @@ class TestManyAtOnce:
         store, [record] = packed_store(backend, [b"right"])
         [key] = backend.objects
         backend.objects[key] = backend.objects[key].replace(b"right", b"wrong")
-        lying = replace(record, blob=replace(Blob.of(b"wrong"), digest=record.blob.digest))
+        lying = replace(record, blob=Blob.of(b"wrong")._replace(digest=record.blob.digest))
 
         for read in (lambda: list(store.read_many([lying])), lambda: list(store.pieces(lying))):
             with pytest.raises(Corrupt, match=str(record.blob.digest)):
