@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, pairwise
 from pathlib import Path
+from typing import TypeVar
 
 import xxhash
 
@@ -51,6 +52,7 @@ _CHECK = 16
 _LENGTH = struct.Struct("<Q")
 STAMP = struct.Struct("<QQQqq")
 """How a stamp is kept and compared."""
+_Column = TypeVar("_Column", bytes, list[str])
 _WIDTHS = (STAMP.size, 32, 16)
 """Bytes a file takes in each column: stamp, digest, checksum."""
 
@@ -228,9 +230,9 @@ def _is_old(stamp: bytes, now: _Instant | None) -> bool:
     if not stamp or now is None:
         return False
     device, _, _, mtime, ctime = STAMP.unpack(stamp)
-    newest = max(mtime, ctime)
+    newest: int = mtime if mtime > ctime else ctime  # there are many, and this takes half as long as `max`
     is_fine = device == now[0] and newest % 1_000_000_000
-    return bool(newest + (TICK if is_fine else COARSE) < now[1])
+    return newest + (TICK if is_fine else COARSE) < now[1]
 
 
 def _merged(known: _Known, gone: Sequence[int], noted: dict[str, tuple[bytes, Blob]]) -> _Known:
@@ -242,21 +244,31 @@ def _merged(known: _Known, gone: Sequence[int], noted: dict[str, tuple[bytes, Bl
     ]
     paths = [path for start, end in runs for path in known.paths[start:end]]
     fresh = sorted(path for path, (_, blob) in noted.items() if blob.digest.algorithm == algorithm)
-    spans = list(pairwise((0, *(bisect_left(paths, path) for path in fresh), len(paths))))  # what stays before each, and after the last
     rows = [noted[path] for path in fresh]
     added = (
-        [stamp for stamp, _ in rows],
-        [bytes(blob.digest) for _, blob in rows],
-        [bytes.fromhex(blob.checksum) for _, blob in rows],
+        b"".join([stamp for stamp, _ in rows]),
+        bytes.fromhex("".join([blob.digest.value for _, blob in rows])),
+        bytes.fromhex("".join([blob.checksum for _, blob in rows])),
     )
-    columns = [
-        b"".join(chain.from_iterable(zip([column[start * width : end * width] for start, end in spans], [*new, b""], strict=True)))
-        for width, column, new in zip(_WIDTHS, stay, added, strict=True)
-    ]
-    names = list(
-        chain.from_iterable((*paths[start:end], *new) for (start, end), new in zip(spans, [*((path,) for path in fresh), ()], strict=True))
-    )
-    return _Known(algorithm, names, (columns[0], columns[1], columns[2]))
+    seams = _seams([bisect_left(paths, path) for path in fresh])
+    columns = [b"".join(_woven(old, new, seams, width)) for old, new, width in zip(stay, added, _WIDTHS, strict=True)]
+    return _Known(algorithm, list(chain.from_iterable(_woven(paths, fresh, seams, 1))), (columns[0], columns[1], columns[2]))
+
+
+def _seams(places: Sequence[int]) -> list[tuple[int, int, int]]:
+    """Where something comes between what stays, each place once: before which of that, and what comes, from which to which."""
+    first = [at for at, place in enumerate(places) if not at or place != places[at - 1]]
+    return [(places[start], start, end) for start, end in pairwise((*first, len(places)))]
+
+
+def _woven(old: _Column, new: _Column, seams: Iterable[tuple[int, int, int]], width: int) -> Iterator[_Column]:
+    """What stays and what comes, in order, in as few pieces as there are."""
+    at = 0
+    for place, start, end in seams:
+        yield old[at * width : place * width]
+        yield new[start * width : end * width]
+        at = place
+    yield old[at * width :]
 
 
 def _between(gone: Iterable[int], count: int) -> Iterator[tuple[int, int]]:
