@@ -12,6 +12,7 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
+from typing import Any
 
 from lineage.catalog.column import Row, chunks, marks
 from lineage.catalog.open import Catalog, Connection
@@ -50,8 +51,9 @@ _PIN = (
 )
 """A pin on a blob that rests in a pack of this very session says so: a commit leaves it there."""
 
+_COLUMNS = "{0}.id, {0}.domain, {0}.digest, {0}.size, {0}.checksum, {0}.state, {0}.generation, {0}.is_pack, {0}.pack_id, {0}.start, "
 _SELECT = (
-    "SELECT blob.*, pack.digest AS pack_digest, pack.generation AS pack_generation, pack.size AS pack_size "
+    f"SELECT {_COLUMNS.format('blob')}pack.digest AS pack_digest, pack.generation AS pack_generation, pack.size AS pack_size "
     "FROM blob LEFT JOIN blob AS pack ON pack.id = blob.pack_id "
 )
 
@@ -76,13 +78,13 @@ def _placing(rows: int) -> str:
 _STATES = {state.value: state for state in BlobState}
 
 
-def _record(row: Row) -> BlobRecord:
-    blob = Blob(Digest.parse(row["digest"]), row["size"], row["checksum"])
-    state, is_pack, pack = _STATES[row["state"]], bool(row["is_pack"]), row["pack_digest"]
+def _record(row: Row | tuple[Any, ...], digest: Digest | None = None) -> BlobRecord:
+    """What a row of `_SELECT` says; the `digest`, where it is known, need not be parsed."""
+    _, domain, text, size, checksum, state, generation, is_pack, _, start, pack, pack_generation, pack_size = row
+    blob = Blob(digest or Digest.parse(text), size, checksum)
     if pack is None:
-        return BlobRecord(row["domain"], blob, state, row["generation"], is_pack=is_pack)
-    place = _pack_digest(pack), row["pack_generation"], row["pack_size"], row["start"]
-    return BlobRecord(row["domain"], blob, state, row["generation"], *place, is_pack=is_pack)
+        return BlobRecord(domain, blob, _STATES[state], generation, is_pack=bool(is_pack))
+    return BlobRecord(domain, blob, _STATES[state], generation, _pack_digest(pack), pack_generation, pack_size, start, bool(is_pack))
 
 
 class SqlLedger:
@@ -128,7 +130,7 @@ class SqlLedger:
         wanted = {str(blob.digest): blob for blob in blobs}
         with self._catalog.tx() as c:
             _upload(c, domain, wanted.values(), is_pack=False)
-            answer = {row.blob.digest: row for row in _known(c, domain, wanted)}
+            answer = _known(c, domain, [blob.digest for blob in blobs])
             for row in answer.values():
                 _require_same(row, wanted[str(row.blob.digest)])
             for chunk in chunks(wanted):
@@ -204,7 +206,7 @@ class SqlLedger:
 
     def find(self, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
         with self._catalog.read() as c:
-            return {row.blob.digest: row for row in _known(c, domain, map(str, digests))}
+            return _known(c, domain, digests)
 
     def records(self) -> Iterator[BlobRecord]:
         return self._listed(is_pack=0)
@@ -226,11 +228,11 @@ class SqlLedger:
     def pack_uses(self) -> list[PackUse]:
         with self._catalog.read() as c:
             text = (
-                "SELECT pack.*, NULL AS pack_digest, count(held.id) AS blobs, coalesce(sum(held.size), 0) AS bytes FROM blob AS pack "
+                f"SELECT {_COLUMNS.format('pack')}NULL, count(held.id), coalesce(sum(held.size), 0) FROM blob AS pack "
                 "LEFT JOIN blob AS held ON held.pack_id = pack.id AND held.state = 'live' "
                 "WHERE pack.is_pack = 1 AND pack.state = 'live' GROUP BY pack.id ORDER BY pack.domain, pack.digest"
             )
-            return [PackUse(_record(row), row["blobs"], row["bytes"]) for row in c.execute(text)]
+            return [PackUse(_record((*row[:11], None, None)), *row[11:]) for row in c.execute(text)]
 
     def members(self, pack: BlobRecord) -> list[BlobRecord]:
         with self._catalog.read() as c:
@@ -322,10 +324,13 @@ def _doubt(c: Connection, records: Sequence[BlobRecord]) -> None:
     )
 
 
-def _known(c: Connection, domain: str, digests: Iterable[str]) -> Iterator[BlobRecord]:
+def _known(c: Connection, domain: str, digests: Iterable[Digest]) -> dict[Digest, BlobRecord]:
+    found: dict[Digest, BlobRecord] = {}
     for chunk in chunks(digests):
-        text = _SELECT + f"WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(chunk))})"
-        yield from map(_record, c.execute(text, (domain, *chunk)))
+        asked = {f"{digest[0]}:{digest[1]}": digest for digest in chunk}
+        text = _SELECT + f"WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(asked))})"
+        found.update((asked[row[2]], _record(row, asked[row[2]])) for row in c.execute(text, (domain, *asked)))
+    return found
 
 
 def _require_same(row: BlobRecord, given: Blob) -> None:

@@ -69,9 +69,11 @@ def _files(scan: Scan, under: str, memory: Memory, session: Session, progress: C
     _assume(scan, places, values, sum(sizes), memory, session, progress)
 
     fresh = [at for at, place in enumerate(places) if place is None]
-    for at, taken in zip(fresh, session.take_files([scan.source(paths[at]) for at in fresh], progress), strict=True):
-        values[at], sizes[at], executables[at] = taken.blob.digest.value, taken.blob.size, taken.executable
-        memory.note(paths[at], taken.stamp, taken.blob)
+    sources = scan.sources() if fresh else []
+    for at, taken in zip(fresh, session.take_files([sources[at] for at in fresh], progress), strict=True):
+        blob, executables[at], stamp = taken
+        (_, values[at]), sizes[at], _ = blob
+        memory.note(paths[at], stamp, blob)
     names = [under + path for path in paths] if under else paths
     return Files(names, session.store.algorithm, values, sizes, executables)
 
