@@ -20,7 +20,7 @@ from typing import NamedTuple
 import xxhash
 
 from storage.blob.backend import Staged
-from storage.digest import CHUNK, DEFAULT_ALGORITHM, Blob, Digest, Hasher
+from storage.digest import CHUNK, DEFAULT_ALGORITHM, Blob, Buffer, Digest, Hasher
 from storage.errors import Corrupt, InvalidDigest
 
 PACKED = 1 << 20
@@ -63,10 +63,10 @@ class PackWriter:
         self._hasher = Hasher(algorithm)
         self._members: list[Member] = []
         self._end = len(TAG)
-        self._ahead: list[bytes] = [TAG]
+        self._ahead: list[Buffer] = [TAG]
         """Not yet written: one large write is cheaper than many small ones."""
 
-    def append(self, blob: Blob, data: bytes) -> int:
+    def append(self, blob: Blob, data: Buffer) -> int:
         """Where the bytes of a blob start in the pack. The blob must be what the bytes are.
 
         Raises:

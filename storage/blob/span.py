@@ -55,7 +55,7 @@ def _place(record: BlobRecord) -> tuple[str, str, int, int]:
 
 def _reaches(waiting: list[BlobRecord], record: BlobRecord, reach: Reach) -> bool:
     first, last = waiting[0], waiting[-1]
-    if record.pack is None or (record.pack, record.pack_generation, record.domain) != (first.pack, first.pack_generation, first.domain):
+    if record.pack is None or record.pack != first.pack or record.pack_generation != first.pack_generation or record.domain != first.domain:
         return False
     gap = record.start - last.start - last.blob.size
     return gap <= reach.gap and record.start + record.blob.size - first.start <= reach.largest

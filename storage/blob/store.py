@@ -85,8 +85,10 @@ class Store:
         """
         return b"".join(self.open(digest))
 
-    def read_many(self, records: Sequence[BlobRecord], wrong: Wrong | None = None) -> Iterator[tuple[BlobRecord, bytes]]:
+    def read_many(self, records: Sequence[BlobRecord], wrong: Wrong | None = None) -> Iterator[tuple[BlobRecord, bytes | memoryview]]:
         """Small blobs that `locate` gave, each once, each verified, in the order they rest: neighbours in a pack are read together.
+
+        Bytes that were read together, and mostly wanted, are not copied apart: whoever keeps one blob keeps its neighbours.
 
         A blob that cannot be read ends the reading, unless `wrong` is there to be told: then the others still come.
 
@@ -108,9 +110,11 @@ class Store:
             left = away
         reach, threads = (NEAR, 0) if self.backend.is_near else (FAR, THREADS)
         for span, data in ahead(self._span, spans(left, reach), threads):
+            is_dense = 2 * sum([record.blob.size for record in span.records]) >= span.length
+            view: bytes | memoryview = memoryview(data) if is_dense else data
             for record in span.records:
                 at = record.start - span.start
-                part = data[at : at + record.blob.size]
+                part = view[at : at + record.blob.size]
                 if not self._is_right(record, part):
                     try:
                         part = b"".join(self.pieces(record))  # by itself: it moved, or it is told what is wrong with it
@@ -120,7 +124,7 @@ class Store:
                         wrong(record, error)
                         continue
                 elif self._nearby is not None and span.key not in here:
-                    self._nearby.keep(record, part)
+                    self._nearby.keep(record, bytes(part))
                 yield record, part
 
     def _bring_packs(self, nearby: Nearby, records: Iterable[BlobRecord]) -> set[str]:
@@ -203,7 +207,7 @@ class Store:
             return b"".join(self.backend.read(span.key, span.start, length))
         return b""
 
-    def _is_right(self, record: BlobRecord, data: bytes) -> bool:
+    def _is_right(self, record: BlobRecord, data: bytes | memoryview) -> bool:
         blob = record.blob
         if len(data) != blob.size or xxhash.xxh3_128_hexdigest(data) != blob.checksum:
             return False

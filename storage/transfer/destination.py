@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from storage.blob import disk
+from storage.digest import Buffer
 from storage.entry import CONTROL_NAMES, printable
 from storage.errors import DestinationRefused
 from storage.transfer.claim import Claim
@@ -163,7 +164,7 @@ class Destination:
                 self._claim = Claim(root)
         return self._claim
 
-    def put(self, above: int, name: str, data: bytes, mode: int, path: str) -> os.stat_result:
+    def put(self, above: int, name: str, data: Buffer, mode: int, path: str) -> os.stat_result:
         """How the new file `name` looks, whole and in its place, in the directory with that descriptor; `claim` was called before."""
         temporary = self.claim().name()
         try:

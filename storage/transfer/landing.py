@@ -19,7 +19,7 @@ from storage.blob.backend import ZEROS
 from storage.blob.pack import PACKED
 from storage.blob.pool import pool
 from storage.blob.store import Store
-from storage.digest import CHUNK, Blob, Digest, Hasher
+from storage.digest import CHUNK, Blob, Buffer, Digest, Hasher
 from storage.entry import Entry, Kind, printable
 from storage.errors import BlobMissing, Corrupt, Missing, ReferenceMissing, StorageError, listed
 from storage.ledger import BlobRecord
@@ -30,8 +30,8 @@ from storage.transfer.survey import Standing, relative_target
 Fetch = Callable[[Entry, BinaryIO], None]
 """Writes the bytes of a reference entry, verified against its pin, or raises `Missing` or `ReferenceChanged`."""
 Todo = tuple[Entry, Standing]
-_Piece = tuple[Entry, Blob, bytes]
-_Placed = tuple[Entry, Blob, bytes, int]
+_Placed = tuple[Entry, Blob, Buffer, int, str]
+"""An entry, its blob and bytes, the directory it goes into and its name there."""
 _Made = tuple[Entry, Blob, Stamp | Corrupt]
 
 THREADS = 2
@@ -152,17 +152,19 @@ class Landing:
             self._problems.extend((entry.path, error) for entry in wanted[record.blob.digest])
 
         pieces = (
-            (entry, record.blob, data) for record, data in self.store.read_many(records, wrong) for entry in wanted[record.blob.digest]
+            (entry, record.blob, data, *self._place(entry.path))
+            for record, data in self.store.read_many(records, wrong)
+            for entry in wanted[record.blob.digest]
         )
         if sum(map(len, wanted.values())) <= _FEW:
             for piece in pieces:
-                self._made(self._make([self._placed(piece)]))
+                self._made(self._make([piece]))
             return
         with pool(max(1, THREADS - 1)) as others:
             share: list[_Placed] = []
             size = 0
             for piece in pieces:
-                share.append(self._placed(piece))
+                share.append(piece)
                 size += len(piece[2])
                 if len(share) >= _SHARE or size >= _SHARE_BYTES or self.tree.is_wide:
                     self._make_together(share, others)
@@ -181,20 +183,21 @@ class Landing:
             for future in under_way:
                 self._made(future.result())
 
-    def _placed(self, piece: _Piece) -> _Placed:
-        entry, blob, data = piece
-        above = self.tree.directory(entry.path.rpartition("/")[0], create=True)
-        return entry, blob, data, -1 if above is None else above
+    def _place(self, path: str) -> tuple[int, str]:
+        """The directory that something goes into, which is there by now, and its name there."""
+        parent, _, name = path.rpartition("/")
+        above = self.tree.directory(parent, create=True)
+        return -1 if above is None else above, name
 
     def _make(self, share: Sequence[_Placed]) -> list[_Made]:
         """Put files in their places. The manifest's word on their bytes is the last: store and ledger could agree on others."""
         made: list[_Made] = []
-        for entry, blob, data, above in share:
+        for entry, blob, data, above, name in share:
             digest = Digest.of(data, blob.digest.algorithm)
             if (digest, len(data)) != (entry.digest, entry.size):
                 made.append((entry, blob, _not_it(entry, digest, len(data))))
                 continue
-            about = self.tree.put(above, entry.path.rpartition("/")[2], data, _mode(entry), entry.path)
+            about = self.tree.put(above, name, data, _mode(entry), entry.path)
             made.append((entry, blob, stamp_of(about)))
         return made
 
