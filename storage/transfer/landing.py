@@ -21,7 +21,7 @@ from storage.blob.pool import pool
 from storage.blob.store import Store
 from storage.digest import CHUNK, Blob, Buffer, Digest, Hasher
 from storage.entry import Entry, Kind, printable
-from storage.errors import BlobMissing, Corrupt, Missing, ReferenceMissing, StorageError, listed
+from storage.errors import BlobMissing, Corrupt, Missing, ReferenceChanged, ReferenceMissing, StorageError, listed
 from storage.ledger import BlobRecord
 from storage.transfer.destination import Destination
 from storage.transfer.statcache import Memory, Stamp, stamp_of
@@ -44,6 +44,8 @@ _SHARE = 1024
 _SHARE_BYTES = 8 << 20
 
 _ZEROS = bytes(ZEROS)
+_WEIGHT = (Corrupt, BlobMissing, ReferenceChanged, StorageError)
+"""Of several problems the error is of the first kind in here; its message lists them all."""
 
 
 class Landing:
@@ -79,8 +81,7 @@ class Landing:
         """Write these entries, in path order.
 
         Raises:
-            DestinationRefused, StoreFull, ReadOnlyStore, Unavailable: the destination cannot take it.
-            ReferenceMissing, ReferenceChanged: a reference no longer leads to what was pinned.
+            DestinationRefused, StoreFull, ReadOnlyStore, Unavailable: the destination cannot take it, or a reference cannot be asked now.
         """
         waiting = iter(todo)
         while batch := list(islice(waiting, _BATCH)):
@@ -101,10 +102,13 @@ class Landing:
 
         Raises:
             BlobMissing, Corrupt: the store did not have the right bytes of these.
+            ReferenceMissing, ReferenceChanged: these references no longer lead to what was pinned.
         """
         if not self._problems:
             return
-        kind = Corrupt if any(isinstance(error, Corrupt) for _, error in self._problems) else BlobMissing
+        kind = type(
+            min((error for _, error in self._problems), key=lambda error: [isinstance(error, each) for each in _WEIGHT].index(True))
+        )
         lines = [f"{printable(path)!r}: {error}" for path, error in self._problems]
         what = lines[0] if len(lines) == 1 else f"{len(lines)} files could not be had:{listed(lines)}"
         raise kind(what) from self._problems[0][1]
@@ -248,10 +252,11 @@ class Landing:
                 self.fetch(entry, file)
                 file.flush()
                 size = os.fstat(fd).st_size
-        except Missing:
-            if not self.may_skip:
-                raise
-            self.skipped.append(entry.path)
+        except (Missing, ReferenceChanged) as error:
+            if self.may_skip and isinstance(error, Missing):
+                self.skipped.append(entry.path)
+            else:
+                self._problems.append((entry.path, error))
             return
         self.written += 1
         self.bytes += size

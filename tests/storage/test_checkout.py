@@ -12,7 +12,7 @@ import pytest
 from storage.blob import disk
 from storage.digest import Blob, Digest
 from storage.entry import Entry, Pin
-from storage.errors import BlobMissing, Corrupt, DestinationRefused, ReferenceMissing, TreeChanged
+from storage.errors import BlobMissing, Corrupt, DestinationRefused, ReferenceChanged, ReferenceMissing, TreeChanged, VersionGone
 from storage.manifest import Manifest, build
 from storage.transfer.checkout import Report, checkout
 from storage.transfer.compare import verify
@@ -320,6 +320,24 @@ class TestReferences:
         assert Report(written=1, skipped=("gone",), bytes=4) == report
         assert {"there": b"part"} == content(tmp_path / "out")
         verify(referring, tmp_path / "out")
+
+    def test_all_that_are_astray_are_named(self, shelf: Shelf, tmp_path: Path) -> None:
+        """What no longer is what was pinned is named, all of it, and everything else lands."""
+        pins = {"a": "drifted", "b": "gone", "c": "right"}
+        manifest = build([Entry.reference(path, Pin(f"s3://b/{path}", "e"), 5) for path in pins]).manifest
+        errors = {"drifted": ReferenceChanged("another etag"), "gone": VersionGone("not kept any more")}
+
+        def fetch(entry: Entry, file: BinaryIO) -> None:
+            if error := errors.get(pins[entry.path]):
+                raise error
+            file.write(b"bytes")
+
+        with pytest.raises(ReferenceChanged, match=r"(?s)2 files.*'a': another etag.*'b': not kept"):
+            checkout(manifest, shelf.store, tmp_path / "out", fetch=fetch)
+
+        assert {"c": b"bytes"} == content(tmp_path / "out")
+        with pytest.raises(VersionGone, match="'b': not kept"):
+            checkout(build([manifest.entries["b"]]).manifest, shelf.store, tmp_path / "out", fetch=fetch)
 
     def test_nothing_to_fetch_with(self, shelf: Shelf, referring: Manifest, tmp_path: Path) -> None:
         """Without such a function references are missing."""
