@@ -7,10 +7,10 @@ from typing import Any
 
 from lineage.actions.find import run_by_id
 from lineage.actions.open import Engine
-from lineage.catalog import blob as blobs
 from lineage.catalog import metric as metrics
 from lineage.catalog import project as projects
 from lineage.catalog import run as runs
+from lineage.catalog import session as sessions
 from lineage.catalog.open import Connection
 from lineage.catalog.process import is_alive
 from lineage.model.errors import Conflict, RunNotFoundError
@@ -69,12 +69,12 @@ def _seal(engine: Engine, record: RunRecord, fields: dict[str, Any], summary: di
             sealed = [session.take_bytes(piece) for piece in pieces if piece]
             session.publish()
             with engine.catalog.tx() as c:
-                if sealed and not blobs.is_open(c, session.id):
+                if sealed and not sessions.is_open(c, session.id):
                     raise Conflict("this writer was given up for dead while it was away: finish the run again, nothing was recorded")
                 for blob in sealed:
                     runs.add_history(c, record.id, domain, str(blob.digest))
                 if sealed:
-                    blobs.commit_session(c, session.id)
+                    sessions.commit(c, session.id)
                 _end(c, record.id, fields, summary)
 
         for journal in journals:

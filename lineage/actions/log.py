@@ -15,6 +15,8 @@ from lineage.actions.read import manifest as read_manifest
 from lineage.catalog import blob as blobs
 from lineage.catalog import collection as collections
 from lineage.catalog import edge as edges
+from lineage.catalog import segment as segments
+from lineage.catalog import session as sessions
 from lineage.catalog import version as versions
 from lineage.catalog.open import Connection
 from lineage.model.artifact import VersionRecord, require_type
@@ -162,7 +164,7 @@ def _commit(
     with engine.catalog.tx() as c:
         if key is not None and (made := versions.of_key(c, key)) is not None:
             return made, False
-        if not blobs.is_open(c, session.id):
+        if not sessions.is_open(c, session.id):
             raise Conflict("this writer was given up for dead while it was away: log again, nothing was recorded")
         collection_id, type_ = collections.ensure(c, project.id, draft.name, draft.type, now)
         require_type(draft.name, type_, draft.type)
@@ -171,7 +173,7 @@ def _commit(
             if (latest and latest.id) != (base and base.id):
                 return None
         same = versions.live_of_digest(c, collection_id, str(stored.manifest.digest))
-        blobs.commit_session(c, session.id, session.lost)
+        sessions.commit(c, session.id, session.lost)
         if same is not None:
             if versions.is_recorded(c, same):
                 manifest_id = _hold(c, project.domain, stored, same)
@@ -217,10 +219,10 @@ def _insert(c: Connection, domain: str, collection_id: int, checked: _Checked, s
 
 def _hold(c: Connection, domain: str, stored: Stored, version_id: int) -> int:
     """Let the version hold its segments, and through them its blobs, all of which are live by now; the number of its manifest's blob."""
-    blobs.add_version_segments(c, version_id, _segments(c, domain, stored))
+    segments.attach(c, version_id, _segments(c, domain, stored))
     return blobs.blob_id(c, domain, stored.manifest.digest)
 
 
 def _segments(c: Connection, domain: str, stored: Stored) -> list[int]:
     """The numbers of the segments; only those the catalogue does not know are looked into."""
-    return blobs.ensure_segments(c, domain, stored.manifest.segments, stored.inside)
+    return segments.ensure(c, domain, stored.manifest.segments, stored.inside)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lineage.actions.open import Engine
-from lineage.catalog import blob as blobs
+from lineage.catalog import segment as segments
 from lineage.catalog import version as versions
 from lineage.model.artifact import VersionRecord
 from lineage.model.errors import UsageError
@@ -36,12 +36,12 @@ def verify(engine: Engine, *, quick: bool = False, deep: bool = False, progress:
         raise UsageError("quick=True looks at sizes alone and deep=True at every byte: say one of them, or neither")
     problems = engine.catalog.problems()
     with engine.catalog.read() as c:
-        problems += blobs.missing_blobs(c)
+        problems += segments.missing_blobs(c)
     found = verify_store(engine.home.backend, engine.ledger, quick=quick, deep=deep, progress=progress)
     if found.is_sound:
         return Checked(found, tuple(problems))
     with engine.catalog.read() as c:
-        harmed = versions.several(c, blobs.needing(c, [*found.missing, *found.corrupt]))
+        harmed = versions.several(c, segments.needing(c, [*found.missing, *found.corrupt]))
     return Checked(found, tuple(problems), tuple(harmed))
 
 

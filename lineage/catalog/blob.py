@@ -1,4 +1,4 @@
-"""The ledger of `storage/ledger.py` in SQL, and what a commit does to it: segments, their blobs, and the flip from uploading to live.
+"""The ledger of `storage/ledger.py` in SQL. What a commit makes of a session is in `session.py`, what versions hold in `segment.py`.
 
 A blob is reachable when a live version's manifest is it, or a segment of a live version is it or lists it, or a run's sealed history is
 it; a writer protects it by a pin on it, on the pack it rests in, or on a segment that lists it. `_REACHED` says so once; reclaim, doom and
@@ -12,15 +12,15 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import Any
 
+from lineage.catalog import session as sessions
 from lineage.catalog.column import Row, chunks, marks
 from lineage.catalog.open import Catalog, Connection
 from lineage.catalog.process import is_alive, this_process
+from lineage.catalog.row import COLUMNS, SELECT, record_of
 from storage.digest import Blob, Digest
 from storage.errors import Corrupt
-from storage.ledger import BlobRecord, BlobState, PackUse, Placement
-from storage.manifest import Segment
+from storage.ledger import BlobRecord, PackUse, Placement
 
 _REACHED = """(
   EXISTS (SELECT 1 FROM pin WHERE pin.blob_id = blob.id)
@@ -51,15 +51,6 @@ _PIN = (
 )
 """A pin on a blob that rests in a pack of this very session says so: a commit leaves it there."""
 
-_COLUMNS = "{0}.id, {0}.domain, {0}.digest, {0}.size, {0}.checksum, {0}.state, {0}.generation, {0}.is_pack, {0}.pack_id, {0}.start, "
-_SELECT = (
-    f"SELECT {_COLUMNS.format('blob')}pack.digest AS pack_digest, pack.generation AS pack_generation, pack.size AS pack_size "
-    "FROM blob LEFT JOIN blob AS pack ON pack.id = blob.pack_id "
-)
-
-_pack_digest = lru_cache(maxsize=1024)(Digest.parse)
-"""Thousands of rows name the same few packs."""
-
 _ROWS = 100
 """Rows one statement inserts: one by one they take twice as long, and more take no less."""
 
@@ -73,18 +64,6 @@ def _placing(rows: int) -> str:
         "ON CONFLICT (domain, digest, is_pack) DO UPDATE SET state = 'uploading', generation = blob.generation + 1, "
         "pack_id = excluded.pack_id, start = excluded.start WHERE blob.state = 'deleting'"
     )
-
-
-_STATES = {state.value: state for state in BlobState}
-
-
-def _record(row: Row | tuple[Any, ...], digest: Digest | None = None) -> BlobRecord:
-    """What a row of `_SELECT` says; the `digest`, where it is known, need not be parsed."""
-    _, domain, text, size, checksum, state, generation, is_pack, _, start, pack, pack_generation, pack_size = row
-    blob = Blob(digest or Digest.parse(text), size, checksum)
-    if pack is None:
-        return BlobRecord(domain, blob, _STATES[state], generation, is_pack=bool(is_pack))
-    return BlobRecord(domain, blob, _STATES[state], generation, _pack_digest(pack), pack_generation, pack_size, start, bool(is_pack))
 
 
 class SqlLedger:
@@ -105,11 +84,11 @@ class SqlLedger:
     def close_session(self, session: str) -> bool:
         self._ended.add(session)
         with self._catalog.read() as c:
-            was_open = is_open(c, session)
+            was_open = sessions.is_open(c, session)
         if was_open:
             with self._catalog.tx() as c:
-                was_open = is_open(c, session)
-                end_session(c, session)
+                was_open = sessions.is_open(c, session)
+                sessions.end(c, session)
         self._ended.discard(session)
         return was_open
 
@@ -142,9 +121,9 @@ class SqlLedger:
         with self._catalog.tx() as c:
             _upload(c, domain, [pack], is_pack=True)
             row = c.execute(
-                _SELECT + "WHERE blob.domain = ? AND blob.digest = ? AND blob.is_pack = 1", (domain, str(pack.digest))
+                SELECT + "WHERE blob.domain = ? AND blob.digest = ? AND blob.is_pack = 1", (domain, str(pack.digest))
             ).fetchone()
-            _require_same(_record(row), pack)
+            _require_same(record_of(row), pack)
             c.execute("INSERT INTO pin (session_id, blob_id) VALUES (?, ?) ON CONFLICT DO NOTHING", (session, row["id"]))
             placed = 0
             for some in chunks(members, _ROWS):
@@ -152,7 +131,7 @@ class SqlLedger:
                 placed += c.execute(_placing(len(some)), (domain, row["id"], *chain.from_iterable(values))).rowcount
             if placed != len(members):
                 _place_beside(c, session, domain, row["id"], members)
-        return _record(row)
+        return record_of(row)
 
     def hold(self, session: str, domain: str, digests: Sequence[Digest]) -> Mapping[Digest, BlobRecord]:
         wanted = {str(digest): digest for digest in digests}
@@ -164,8 +143,8 @@ class SqlLedger:
                 rests.update(map(tuple, c.execute(f"SELECT digest, COALESCE(pack_id, id) FROM blob WHERE {listed}", (domain, *chunk))))
             objects: dict[int, BlobRecord] = {}
             for numbers in chunks(set(rests.values())):
-                rows = c.execute(f"{_SELECT} WHERE blob.id IN ({marks(len(numbers))})", numbers)
-                objects.update((row["id"], _record(row)) for row in rows)
+                rows = c.execute(f"{SELECT} WHERE blob.id IN ({marks(len(numbers))})", numbers)
+                objects.update((row["id"], record_of(row)) for row in rows)
         return {wanted[digest]: objects[number] for digest, number in rests.items()}
 
     def hold_segments(self, session: str, domain: str, digests: Iterable[Digest]) -> Mapping[Digest, BlobRecord]:
@@ -178,13 +157,13 @@ class SqlLedger:
             held = _segments(c, domain, known)
             pins = [(session, row["id"]) for row in held]
             c.executemany("INSERT INTO pin (session_id, blob_id) VALUES (?, ?) ON CONFLICT DO NOTHING", pins)
-        return {record.blob.digest: record for record in map(_record, held)}
+        return {record.blob.digest: record for record in map(record_of, held)}
 
     def relocate(self, session: str) -> bool:
         with self._catalog.tx() as c:
-            if not is_open(c, session):
+            if not sessions.is_open(c, session):
                 return False
-            commit_session(c, session)
+            sessions.commit(c, session)
         return True
 
     def displace(self, records: Sequence[BlobRecord]) -> None:
@@ -218,27 +197,27 @@ class SqlLedger:
         last = 0
         while True:
             with self._catalog.read() as c:
-                text = _SELECT + "WHERE blob.id > ? AND blob.is_pack = ? ORDER BY blob.id LIMIT 5000"
+                text = SELECT + "WHERE blob.id > ? AND blob.is_pack = ? ORDER BY blob.id LIMIT 5000"
                 rows = c.execute(text, (last, is_pack)).fetchall()
             if not rows:
                 return
-            yield from map(_record, rows)
+            yield from map(record_of, rows)
             last = rows[-1]["id"]
 
     def pack_uses(self) -> list[PackUse]:
         with self._catalog.read() as c:
             text = (
-                f"SELECT {_COLUMNS.format('pack')}NULL, count(held.id), coalesce(sum(held.size), 0) FROM blob AS pack "
+                f"SELECT {COLUMNS.format('pack')}NULL, count(held.id), coalesce(sum(held.size), 0) FROM blob AS pack "
                 "LEFT JOIN blob AS held ON held.pack_id = pack.id AND held.state = 'live' "
                 "WHERE pack.is_pack = 1 AND pack.state = 'live' GROUP BY pack.id ORDER BY pack.domain, pack.digest"
             )
-            return [PackUse(_record((*row[:11], None, None)), *row[11:]) for row in c.execute(text)]
+            return [PackUse(record_of((*row[:11], None, None)), *row[11:]) for row in c.execute(text)]
 
     def members(self, pack: BlobRecord) -> list[BlobRecord]:
         with self._catalog.read() as c:
             inside = "SELECT id FROM blob AS own WHERE own.domain = ? AND own.digest = ? AND own.is_pack = 1"
-            text = f"{_SELECT}WHERE blob.pack_id = ({inside}) AND blob.state = 'live' ORDER BY blob.start"
-            return [_record(row) for row in c.execute(text, (pack.domain, str(pack.blob.digest)))]
+            text = f"{SELECT}WHERE blob.pack_id = ({inside}) AND blob.state = 'live' ORDER BY blob.start"
+            return [record_of(row) for row in c.execute(text, (pack.domain, str(pack.blob.digest)))]
 
     def unreachable(self) -> list[BlobRecord]:
         return self._gone(is_pack=0)
@@ -248,8 +227,8 @@ class SqlLedger:
 
     def _gone(self, is_pack: int) -> list[BlobRecord]:
         with self._catalog.read() as c:
-            text = _SELECT + f"WHERE blob.is_pack = ? AND {_GONE} ORDER BY blob.domain, blob.digest"
-            return [_record(row) for row in c.execute(text, (is_pack,))]
+            text = SELECT + f"WHERE blob.is_pack = ? AND {_GONE} ORDER BY blob.domain, blob.digest"
+            return [record_of(row) for row in c.execute(text, (is_pack,))]
 
     def doom(self, records: Sequence[BlobRecord]) -> list[BlobRecord]:
         doomed = []
@@ -263,7 +242,7 @@ class SqlLedger:
                 if row is not None:
                     _forget_segments(c, row["id"])
                     c.execute(_DOOM_ALONG, (row["id"],))
-                    doomed.append(_record(c.execute(_SELECT + "WHERE blob.id = ?", (row["id"],)).fetchone()))
+                    doomed.append(record_of(c.execute(SELECT + "WHERE blob.id = ?", (row["id"],)).fetchone()))
         return doomed
 
     def forget(self, records: Sequence[BlobRecord]) -> None:
@@ -291,10 +270,10 @@ def _place_beside(c: Connection, session: str, domain: str, pack_id: int, member
     given = {str(blob.digest): (blob, start) for blob, start in members}
     others = []
     for chunk in chunks(given):
-        text = f"{_SELECT}WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(chunk))})"
+        text = f"{SELECT}WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(chunk))})"
         for row in c.execute(text, (domain, *chunk)).fetchall():
             blob, start = given[row["digest"]]
-            _require_same(_record(row), blob)
+            _require_same(record_of(row), blob)
             if row["pack_id"] != pack_id:
                 others.append((session, row["id"], pack_id, start))
     c.executemany(
@@ -309,7 +288,7 @@ def _segments(c: Connection, domain: str, digests: Iterable[str]) -> list[Row]:
     found: list[Row] = []
     for chunk in chunks(digests):
         text = (
-            f"{_SELECT}JOIN segment ON segment.blob_id = blob.id WHERE blob.domain = ? AND blob.is_pack = 0 "
+            f"{SELECT}JOIN segment ON segment.blob_id = blob.id WHERE blob.domain = ? AND blob.is_pack = 0 "
             f"AND blob.digest IN ({marks(len(chunk))}) AND blob.state = 'live' AND segment.is_doubted = 0"
         )
         found += c.execute(text, (domain, *chunk))
@@ -328,8 +307,8 @@ def _known(c: Connection, domain: str, digests: Iterable[Digest]) -> dict[Digest
     found: dict[Digest, BlobRecord] = {}
     for chunk in chunks(digests):
         asked = {f"{digest[0]}:{digest[1]}": digest for digest in chunk}
-        text = _SELECT + f"WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(asked))})"
-        found.update((asked[row[2]], _record(row, asked[row[2]])) for row in c.execute(text, (domain, *asked)))
+        text = SELECT + f"WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.digest IN ({marks(len(asked))})"
+        found.update((asked[row[2]], record_of(row, asked[row[2]])) for row in c.execute(text, (domain, *asked)))
     return found
 
 
@@ -364,125 +343,8 @@ def _forget(c: Connection, record: BlobRecord) -> None:
         c.execute("DELETE FROM blob WHERE id = ?", (row["id"],))
 
 
-def end_session(c: Connection, session: str) -> None:
-    """Free a session's pins and close it; a closed one stays closed."""
-    c.execute("DELETE FROM pin WHERE session_id = ?", (session,))
-    c.execute("DELETE FROM session WHERE id = ?", (session,))
-
-
-def is_open(c: Connection, session: str) -> bool:
-    """May the session still commit? One that was closed for dead may not."""
-    return c.execute("SELECT 1 FROM session WHERE id = ?", (session,)).fetchone() is not None
-
-
-_SHARE = (
-    "INSERT INTO pin (session_id, blob_id, pack_id, start) SELECT other.session_id, blob.id, blob.pack_id, blob.start "
-    "FROM pin AS mine JOIN blob ON blob.id = mine.blob_id "
-    "JOIN pin AS other ON other.blob_id = blob.pack_id AND other.session_id <> mine.session_id "
-    "WHERE mine.session_id = ? AND blob.pack_id IS NOT NULL AND (blob.state = 'uploading' OR mine.pack_id IS NOT NULL) "
-    "ON CONFLICT DO NOTHING"
-)
-"""What others protect by a pin on its pack only, they pin before it rests elsewhere."""
-
-
-def commit_session(c: Connection, session: str, lost: Iterable[Digest] = ()) -> None:
-    """What the session pinned, and what rests in the packs it placed, is live from here on, but for what it `lost`; the session is over."""
-    for chunk in chunks(lost):
-        listed = f"SELECT id FROM blob WHERE is_pack = 0 AND digest IN ({marks(len(chunk))})"
-        text = f"DELETE FROM pin WHERE session_id = ? AND blob_id IN ({listed})"
-        c.execute(text, (session, *map(str, chunk)))
-    c.execute(_SHARE, (session,))
-    c.execute(
-        "UPDATE blob SET state = 'live', pack_id = pin.pack_id, start = pin.start FROM pin WHERE pin.session_id = ? AND pin.blob_id = blob.id "
-        "AND (blob.state = 'uploading' OR (blob.state = 'live' AND blob.pack_id IS NOT NULL AND pin.pack_id IS NOT NULL))",
-        (session,),
-    )
-    c.execute(
-        "UPDATE blob SET state = 'live' WHERE state = 'uploading' AND pack_id IN (SELECT blob_id FROM pin WHERE session_id = ?)", (session,)
-    )
-    end_session(c, session)
-
-
 def blob_id(c: Connection, domain: str, digest: Digest) -> int:
     row = c.execute("SELECT id FROM blob WHERE domain = ? AND digest = ? AND is_pack = 0", (domain, str(digest))).fetchone()
     if row is None:
         raise Corrupt(f"{digest} was never pinned: the commit would reference bytes that are not there")
     return int(row["id"])
-
-
-def ensure_segments(c: Connection, domain: str, segments: Sequence[Segment], listed: Callable[[Digest], Iterable[Digest]]) -> list[int]:
-    """The numbers of segments whose blobs are live by now; `listed` is asked for the blobs of those that are new.
-
-    Raises:
-        Corrupt: a segment, or what a new one lists, is not live: the commit has to fail.
-    """
-    known = {row["digest"]: row for row in _with_segments(c, domain, [str(segment.digest) for segment in segments])}
-    numbers: dict[Digest, int] = {}
-    for segment in segments:
-        if segment.digest in numbers:
-            continue
-        row = known.get(str(segment.digest))
-        if row is None:
-            raise Corrupt(f"{segment.digest} was never pinned: the commit would reference bytes that are not there")
-        numbers[segment.digest] = row["segment_id"] or _add_segment(c, domain, row["id"], segment, listed(segment.digest))
-        if row["is_doubted"]:
-            c.execute("UPDATE segment SET is_doubted = 0 WHERE id = ?", (row["segment_id"],))
-    return [numbers[segment.digest] for segment in segments]
-
-
-def _with_segments(c: Connection, domain: str, digests: Iterable[str]) -> Iterator[Row]:
-    for chunk in chunks(digests):
-        yield from c.execute(
-            "SELECT blob.id, blob.digest, segment.id AS segment_id, segment.is_doubted FROM blob LEFT JOIN segment ON segment.blob_id = blob.id "
-            f"WHERE blob.domain = ? AND blob.is_pack = 0 AND blob.state = 'live' AND blob.digest IN ({marks(len(chunk))})",
-            (domain, *chunk),
-        ).fetchall()
-
-
-def _add_segment(c: Connection, domain: str, own: int, segment: Segment, blobs: Iterable[Digest]) -> int:
-    cursor = c.execute("INSERT INTO segment (blob_id, entries, size) VALUES (?, ?, ?)", (own, segment.count, segment.size))
-    number = int(cursor.lastrowid or 0)
-    for chunk in chunks({str(digest) for digest in blobs}):
-        written = c.execute(
-            "INSERT INTO segment_blob SELECT ?, id FROM blob "
-            f"WHERE domain = ? AND is_pack = 0 AND state = 'live' AND digest IN ({marks(len(chunk))})",
-            (number, domain, *chunk),
-        ).rowcount
-        if written != len(chunk):
-            raise Corrupt("the commit would reference bytes that were never pinned, or never stored")
-    return number
-
-
-def add_version_segments(c: Connection, version_id: int, segments: Sequence[int]) -> None:
-    c.executemany("INSERT INTO version_segment VALUES (?, ?, ?)", [(version_id, place, number) for place, number in enumerate(segments)])
-
-
-_NEEDING = """
-  SELECT id AS version_id FROM version WHERE state = 'live' AND manifest_id IN ({ids})
-  UNION SELECT version_id FROM segment JOIN version_segment ON version_segment.segment_id = segment.id WHERE segment.blob_id IN ({ids})
-  UNION SELECT version_id FROM segment_blob JOIN version_segment USING (segment_id) WHERE segment_blob.blob_id IN ({ids})"""
-
-
-def needing(c: Connection, records: Iterable[BlobRecord]) -> list[int]:
-    """The live versions that cannot be read whole without these blobs: as their manifest, a segment of it, or a file."""
-    lost = [blob_id(c, record.domain, record.blob.digest) for record in records if not record.is_pack]
-    found: set[int] = set()
-    for chunk in chunks(lost):
-        found |= {row[0] for row in c.execute(_NEEDING.format(ids=marks(len(chunk))), chunk * 3)}
-    return sorted(found)
-
-
-def missing_blobs(c: Connection) -> list[str]:
-    """Live versions whose manifest or segments have no live blob, live blobs whose pack is not: there should never be one."""
-    rows = c.execute(
-        "SELECT DISTINCT version.id FROM version LEFT JOIN blob ON blob.id = version.manifest_id "
-        "WHERE version.state = 'live' AND version.manifest_id IS NOT NULL AND blob.state <> 'live' UNION "
-        "SELECT version_segment.version_id FROM version_segment JOIN segment_blob USING (segment_id) JOIN blob ON blob.id = segment_blob.blob_id "
-        "WHERE blob.state <> 'live'"
-    )
-    astray = c.execute(
-        "SELECT blob.digest FROM blob JOIN blob AS pack ON pack.id = blob.pack_id WHERE blob.state = 'live' AND pack.state <> 'live'"
-    )
-    return [f"version {row[0]} references a blob that is not live" for row in rows] + [
-        f"{row[0]} rests in a pack that is not live" for row in astray
-    ]

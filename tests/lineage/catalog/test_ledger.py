@@ -7,6 +7,8 @@ import pytest
 from lineage.catalog import blob as blobs
 from lineage.catalog import collection as collections
 from lineage.catalog import project as projects
+from lineage.catalog import segment as segments
+from lineage.catalog import session as sessions
 from lineage.catalog import version as versions
 from lineage.catalog.blob import SqlLedger
 from lineage.catalog.open import Catalog, Connection
@@ -32,7 +34,7 @@ class SqlHouse:
 
     def commit(self, session: str, keep: Iterable[Digest], segments: Mapping[Digest, Sequence[Digest]] | None = None) -> None:
         with self.catalog.tx() as c:
-            blobs.commit_session(c, session)
+            sessions.commit(c, session)
             for digest in keep:
                 self.versions[digest] = self._version(c, digest, (segments or {}).get(digest, [digest]))
 
@@ -41,7 +43,7 @@ class SqlHouse:
         number = collections.next_number(c, self.collection)
         versions.insert(c, order, self.collection, number, str(digest), 1, manifest_id=blobs.blob_id(c, self.domain, digest))
         segment = Segment(digest, len(listed), 1)
-        blobs.add_version_segments(c, order, blobs.ensure_segments(c, self.domain, [segment], lambda _: listed))
+        segments.attach(c, order, segments.ensure(c, self.domain, [segment], lambda _: listed))
         return order
 
     def release(self, digest: Digest) -> None:
@@ -69,12 +71,12 @@ def test_a_segments_blobs_are_reached_through_any_live_version(catalog: Catalog)
     house.ledger.pin(session, house.domain, [shared, one, two])
     orders = []
     with catalog.tx() as c:
-        blobs.commit_session(c, session)
+        sessions.commit(c, session)
         for segment in (one, two):
             order, number = versions.next_order(c), collections.next_number(c, house.collection)
             versions.insert(c, order, house.collection, number, str(segment.digest), 1)
-            held = blobs.ensure_segments(c, house.domain, [Segment(segment.digest, 1, 1)], lambda _: [shared.digest])
-            blobs.add_version_segments(c, order, held)
+            held = segments.ensure(c, house.domain, [Segment(segment.digest, 1, 1)], lambda _: [shared.digest])
+            segments.attach(c, order, held)
             orders.append(order)
 
     assert [] == house.ledger.unreachable()
@@ -95,9 +97,7 @@ def test_a_commit_of_what_was_never_pinned_is_refused(catalog: Catalog) -> None:
     house.commit(session, [])
     for segment, listed in ((known, [unknown]), (unknown, [known]), (known, [known, waiting]), (waiting, [known])):
         with pytest.raises(Corrupt, match="never pinned"), catalog.tx() as c:
-            blobs.ensure_segments(
-                c, house.domain, [Segment(segment.digest, 1, 1)], lambda _, listed=listed: [blob.digest for blob in listed]
-            )  # type: ignore[misc]
+            segments.ensure(c, house.domain, [Segment(segment.digest, 1, 1)], lambda _, listed=listed: [blob.digest for blob in listed])  # type: ignore[misc]
     with catalog.read() as c:
         assert 0 == c.execute("SELECT count(*) FROM segment").fetchone()[0]
 
