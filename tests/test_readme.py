@@ -90,8 +90,8 @@ def test_every_question_is_answered(namespace: dict[str, object], row: list[str]
 def test_the_first_screen_has_the_two_commands() -> None:
     """Exactly as they are to be typed."""
     head = README.split("\n## ")[0]
-    assert "\npip install . && lineage demo          # the main job, embedded: no server, no account, no network\n" in head
-    assert "\npip install '.[test]' && pytest        # the tests; everything they need comes from the package registry\n" in head
+    assert "\npip install . && lineage demo                  # the main job, embedded: no server, no account, no network\n" in head
+    assert "\npip install '.[test]' && pytest -n auto        # the tests; everything they need comes from the package registry\n" in head
 
 
 def test_the_commands_are_the_programs() -> None:
