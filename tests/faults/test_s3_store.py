@@ -53,7 +53,7 @@ def _after_logging(far: Far, _: Any, _mishap: Mishap, came: Any) -> None:
 
 def _read(far: Far, digests: Any) -> list[bytes]:
     located = far.store.locate(digests)
-    packed = [data for _, data in far.store.read_many([located[digest] for digest in digests[:3]])]
+    packed = [bytes(data) for _, data in far.store.read_many([located[digest] for digest in digests[:3]])]
     assert far.store.has(digests[3]), "absence was concluded"
     return [*packed, *(far.store.read(digest) for digest in digests[2:])]
 
