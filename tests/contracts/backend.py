@@ -10,6 +10,7 @@ Subclass `BackendContract` in a file pytest collects, and give it a fixture `bac
 Every key used here is one that `storage.layout.blob_key` gives for the bytes under it.
 """
 
+import os
 from collections.abc import Iterable
 
 import pytest
@@ -40,6 +41,21 @@ def put(backend: Backend, *contents: bytes, session: str = "s1") -> list[str]:
 
 def content(pieces: Iterable[bytes]) -> bytes:
     return b"".join(pieces)
+
+
+def use_in_a_fork(backend: Backend) -> None:
+    """A child of a fork publishes and reads through the handle it inherited, and its parent reads what it published."""
+    put(backend, b"before")
+    child = os.fork()
+    if not child:
+        try:
+            put(backend, b"child", session="child")
+            os._exit(0 if b"before" == content(backend.read(key_of(b"before"))) else 1)
+        finally:
+            os._exit(2)
+
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert b"child" == content(backend.read(key_of(b"child")))
 
 
 class BackendContract:

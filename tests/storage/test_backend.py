@@ -13,7 +13,7 @@ from storage.blob import disk
 from storage.blob.local import LocalBackend
 from storage.blob.memory import MemoryBackend
 from storage.errors import BlobMissing, Corrupt, NotRemoved, ReadOnlyStore, StoreFull, Unavailable
-from tests.contracts.backend import BackendContract, content, key_of, put, staged
+from tests.contracts.backend import BackendContract, content, key_of, put, staged, use_in_a_fork
 
 
 class TestMemory(BackendContract):
@@ -204,17 +204,7 @@ class TestLocal(BackendContract):
     @pytest.mark.fault("S14")
     def test_a_forked_child_uses_the_same_handle(self, backend: LocalBackend) -> None:
         """A child of a fork publishes and reads through the handle it inherited."""
-        put(backend, b"before")
-        child = os.fork()
-        if not child:
-            try:
-                put(backend, b"child", session="child")
-                os._exit(0 if b"before" == content(backend.read(key_of(b"before"))) else 1)
-            finally:
-                os._exit(2)
-
-        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert b"child" == content(backend.read(key_of(b"child")))
+        use_in_a_fork(backend)
 
     def test_a_reader_who_leaves_early_leaves_no_descriptor(self, backend: LocalBackend) -> None:
         """A read that is begun, or not even begun, and given up leaves nothing open."""

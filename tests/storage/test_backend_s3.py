@@ -25,7 +25,7 @@ from storage.errors import (
     Unavailable,
     Unreadable,
 )
-from tests.contracts.backend import BackendContract, content, key_of, put, staged
+from tests.contracts.backend import BackendContract, content, key_of, put, staged, use_in_a_fork
 from tests.faults.proxy import FOREVER, Fault, Proxy
 from tests.faults.s3 import Service
 
@@ -46,17 +46,8 @@ class TestS3(BackendContract):
     @pytest.mark.fault("S14")
     def test_a_forked_child_uses_the_same_handle(self, backend: S3Backend) -> None:
         """A child of a fork publishes and reads through the handle it inherited, and its parent goes on."""
-        put(backend, b"before")
-        child = os.fork()
-        if not child:
-            try:
-                put(backend, b"child", session="child")
-                os._exit(0 if b"before" == content(backend.read(key_of(b"before"))) else 1)
-            finally:
-                os._exit(2)
+        use_in_a_fork(backend)
 
-        assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        assert b"child" == content(backend.read(key_of(b"child")))
         assert [key_of(b"after")] == put(backend, b"after")
 
 
